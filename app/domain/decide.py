@@ -1,0 +1,219 @@
+"""What becomes of a command: decided from the table's row and the command alone.
+
+No menu, no clock, no second topic: two workers that read the same commands decide the same, and a repeat repeats.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from app.domain.ids import id_hash
+from app.domain.row import AcceptedId, Chunk, Row, encode_id
+
+RULES = 1  # a change of the rules is a new number in the command; the old rules stay
+
+HOUR_MS = 3_600_000
+
+# Published is a day. The three hours above it are for a broker whose clock is set forward: the log's time is its own.
+REPLAY_MS = 27 * HOUR_MS
+# A chunk is deleted a day after the last command that could have asked for it.
+DELETE_MS = REPLAY_MS + 24 * HOUR_MS
+
+
+class Priced(Protocol):
+    """What a line adds to the bill."""
+
+    @property
+    def quantity(self) -> int: ...
+    @property
+    def price(self) -> int: ...
+
+
+class Placing(Protocol):
+    """The command that places an order, as decided on."""
+
+    @property
+    def table(self) -> str: ...
+    @property
+    def session(self) -> int: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def order_id(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def refusal(self) -> str: ...
+    @property
+    def total(self) -> int: ...
+
+
+class OfSession(Protocol):
+    """A command that opens or closes the session that it names."""
+
+    @property
+    def session(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where and when a command stands in its log: offset, and log time in ms."""
+
+    offset: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The order stands: `row` follows, the order found the table at `version`.
+
+    `again` marks a command that was read a second time: row, event and answer go out once more.
+    """
+
+    row: Row
+    version: int
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The order id was accepted before, at `version`: the first answer again, and nothing else."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class IdReused:
+    """The order id was accepted before, with other lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClosed:
+    """The token's session is not the one that is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidItem:
+    """The view refused the items; `detail` says why."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionConflict:
+    """The order was meant for another version of the table; `current` is its version."""
+
+    current: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedBefore:
+    """The command was read before and refused then: nothing is done, and why is no longer known."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChanged:
+    """A session was opened or closed: the event goes out, and the row where the command changed it."""
+
+    row: Row
+    session: int
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUnchanged:
+    """Nothing to open or close; `row` tells how the table stands."""
+
+    row: Row
+
+
+OrderDecision = (
+    Accepted | Replayed | IdReused | SessionClosed | InvalidItem | VersionConflict | RefusedBefore
+)
+SessionDecision = SessionChanged | SessionUnchanged
+
+def decide(row: Row, chunks: Sequence[Chunk], command: Placing, at: At) -> OrderDecision:
+    """Decide on an order; `chunks` are those of the command's table and session."""
+    known_hash = id_hash(command.order_id)
+    known = find_known(row, chunks, command.session, known_hash, at)
+    if known is not None:
+        return _decide_known(row, command, at, known)
+    if at.offset <= row.offset:
+        return RefusedBefore()
+    if command.session != row.session or not row.is_open:
+        return SessionClosed()
+    if command.refusal:
+        return InvalidItem(command.refusal)
+    if command.version != row.version:
+        return VersionConflict(row.version)
+    entry = encode_id(known_hash, bytes.fromhex(command.fingerprint), at.offset)
+    after = replace(
+        row,
+        version=row.version + 1,
+        placed=row.placed + 1,
+        total=row.total + command.total,
+        offset=at.offset,
+        time=max(row.time, at.time),
+        ids=row.ids + entry,
+    )
+    return Accepted(after, row.version)
+
+
+def find_known(row: Row, chunks: Sequence[Chunk], session: int, known_hash: bytes, at: At) -> AcceptedId | None:
+    """The accepted order id with this hash, in the row or in a chunk that still counts."""
+    known = row.find(known_hash) if session == row.session else None
+    if known is not None:
+        return known
+    for chunk in chunks:
+        if at.time - chunk.stamp > REPLAY_MS:
+            continue
+        known = chunk.find(known_hash)
+        # A chunk may have reached Kafka whose row did not: then its ids are accepted only when they are read again.
+        if known is not None and (session < row.session or known.version < row.version):
+            return known
+    return None
+
+
+def _decide_known(row: Row, command: Placing, at: At, known: AcceptedId) -> OrderDecision:
+    if at.offset == known.offset:
+        return Accepted(row, known.version, again=True)
+    if at.offset < known.offset:
+        return RefusedBefore()
+    if bytes.fromhex(command.fingerprint) != known.fingerprint:
+        return IdReused()
+    return Replayed(known.version)
+
+
+def decide_open(row: Row, command: OfSession, at: At) -> SessionDecision:
+    """Decide on opening the session that the command names, which must be the one after the last."""
+    if at.offset > row.offset:
+        if row.is_open or command.session != row.session + 1:
+            return SessionUnchanged(row)
+        return SessionChanged(
+            Row(
+                session=command.session,
+                is_open=True,
+                placed=row.placed,
+                offset=at.offset,
+                opened_offset=at.offset,
+                time=max(row.time, at.time),
+                opened_at=at.time,
+            ),
+            command.session,
+        )
+    # Read before. Whether it was this command that opened the session or an equal one, its event says the same.
+    if command.session <= row.session:
+        return SessionChanged(row, command.session, again=True)
+    return SessionUnchanged(row)
+
+
+def decide_close(row: Row, command: OfSession, at: At) -> SessionDecision:
+    """Decide on closing the session that the command names."""
+    if at.offset > row.offset:
+        if not row.is_open or command.session != row.session:
+            return SessionUnchanged(row)
+        after = replace(row, is_open=False, offset=at.offset, time=max(row.time, at.time))
+        return SessionChanged(after, command.session)
+    if command.session < row.session or (command.session == row.session and not row.is_open):
+        return SessionChanged(row, command.session, again=True)
+    return SessionUnchanged(row)

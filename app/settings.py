@@ -1,0 +1,238 @@
+"""Every setting of the project: read once, from the environment and from a file.
+
+Environment variables start with ``BISTRO92_`` and nest by ``__`` (``BISTRO92_PORTS__KAFKA=29092``); the file is TOML,
+named by ``BISTRO92_SETTINGS_FILE`` (default ``bistro92.toml`` in the working folder). The environment wins.
+"""
+
+import os
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+FILE_VARIABLE = "BISTRO92_SETTINGS_FILE"
+DEFAULT_FILE = "bistro92.toml"
+
+Port = Annotated[int, Field(ge=1024, le=65535)]
+UnixPathLimit = 100  # sun_path holds 108 bytes on Linux; some room for the socket's own name
+
+
+class SettingsError(Exception):
+    """A setting has a value that is not allowed; the message names it and what is allowed."""
+
+
+class Group(BaseModel):
+    """A group of settings: immutable, and a misspelt name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Restaurant(Group):
+    """What the guests know of the house."""
+
+    name: str = Field(default="Bistro 92", min_length=1)
+    currency: str = Field(default="EUR", pattern="^[A-Z]{3}$", description="ISO 4217; one per deployment")
+    time_zone: str = Field(default="Europe/Paris", description="IANA name; the business day follows it")
+    business_day_starts: int = Field(default=4, ge=0, le=23, description="local hour; after it a new day is counted")
+
+
+class Ports(Group):
+    """TCP ports, all moved together by ``offset`` so that two stacks run side by side."""
+
+    offset: int = Field(default=0, ge=0, le=40000, description="added to each port below")
+    orders_shared: Port = Field(default=8090, description="all ready order workers listen here (SO_REUSEPORT)")
+    orders: Port = Field(default=8092, description="first order worker's own; the next worker has the next")
+    ledger: Port = Field(default=8392, description="first ledger's own")
+    kafka: Port = 19092
+    kafka_controller: Port = 19093
+    redis: Port = 16379
+    cassandra: Port = 19042
+    cassandra_storage: Port = 17000
+    metrics: Port = Field(default=9192, description="first process's metrics; one each from here on")
+
+    def of(self, name: str, index: int = 1) -> int:
+        """The port of the ``index``-th (from 1) process of a kind, with the offset applied."""
+        return int(getattr(self, name)) + self.offset + index - 1
+
+
+class Kafka(Group):
+    """The log."""
+
+    bootstrap: str = Field(default="", description="host:port,…; empty: the local stack's brokers")
+    partitions: int = Field(
+        default=4,
+        ge=1,
+        le=1000,
+        description="of each topic keyed by table; cannot change later without moving state. 12 in production (ten pods)",
+    )
+    replication: int = Field(default=0, ge=0, le=9, description="0: 3 with three brokers or more, else 1")
+    session_timeout: float = Field(
+        default=5.0, ge=3.0, le=60.0, description="s without a heartbeat until a lost machine's tables move"
+    )
+    heartbeat_interval: float = Field(default=1.0, gt=0, le=20.0, description="s; a fifth of the session time-out")
+    command_days: float = Field(default=7, gt=0, description="retention of commands; an order is re-read from them")
+    event_days: float = Field(default=30, gt=0, description="retention of events; consumers may be away so long")
+
+
+class Cassandra(Group):
+    """The store of what happened."""
+
+    hosts: str = Field(default="", description="addresses, comma-separated; empty: the local stack's nodes")
+    keyspace: str = Field(default="bistro92", pattern="^[a-z][a-z0-9_]{0,47}$")
+    data_center: str = Field(default="dc1", min_length=1, description="whose replicas answer LOCAL_QUORUM")
+    replication: dict[str, int] = Field(
+        default_factory=dict, description="data centre -> copies; empty: the local stack's number of nodes"
+    )
+    read_timeout: float = Field(default=2.0, gt=0, description="s; a read beyond is given up, the guest sees a 503")
+    write_timeout: float = Field(default=5.0, gt=0, description="s; a write beyond is tried again, for ever")
+    concurrent_writes: int = Field(default=128, ge=1, le=4096, description="per ledger; bounds memory and load")
+
+
+class Redis(Group):
+    """The cache: nothing in it may be needed."""
+
+    url: str = Field(default="", description="redis://…; empty: the local stack's server")
+    timeout: float = Field(default=0.1, gt=0, description="s; a cache slower than this is worse than none")
+
+
+class Tokens(Group):
+    """Signed tokens of pads and staff."""
+
+    keys_dir: Path | None = Field(default=None, description="one file per key, newest signs; empty: data_dir/keys")
+    issuer: str = "bistro92"
+    audience: str = "bistro92"
+    ttl_hours: float = Field(default=12, gt=0, le=24 * 31, description="a long evening; a token ends with its session")
+    live_keys: int = Field(default=2, ge=1, le=10, description="so that a key is rotated without a logged-out pad")
+
+
+class Orders(Group):
+    """Limits and bounds of the orders service."""
+
+    body_limit: int = Field(default=64 * 1024, ge=1024, description="bytes; over it 413")
+    max_lines: int = Field(default=100, ge=1, le=1000)
+    max_quantity: int = Field(default=99, ge=1, le=9999)
+    max_note: int = Field(default=200, ge=0, le=5000, description="characters, of an order and of a line")
+    max_modifiers: int = Field(default=20, ge=0, le=100, description="per line")
+    view_deadline: float = Field(
+        default=8.0, gt=0.1, le=60, description="s until a view gives up on its answer: 503, outcome unknown"
+    )
+    max_waiting: int = Field(
+        default=4000, ge=1, description="orders that one worker holds open; past it 503 at once rather than late"
+    )
+    max_in_flight: int = Field(
+        default=1000, ge=1, description="decisions per partition whose records Kafka has not acknowledged yet"
+    )
+    stop_grace: float = Field(default=5.0, ge=0, description="s that a stopping worker waits for pending answers")
+    link: str = Field(
+        default="", description="host:port for answers between machines; empty: a unix socket under data_dir"
+    )
+
+
+class Settings(BaseSettings):
+    """All settings; build it with `load`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="BISTRO92_", env_nested_delimiter="__", frozen=True, extra="forbid", nested_model_default_partial_update=True
+    )
+
+    data_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(
+        default=Path("var"), validate_default=True, description="state, logs, keys; survives down and up"
+    )
+    nodes: Literal[1, 3] = Field(default=1, description="Kafka brokers and Cassandra nodes of the local stack")
+    workers: int = Field(default=2, ge=1, le=64, description="order workers of the local stack")
+    ledgers: int = Field(default=1, ge=1, le=16, description="ledger workers of the local stack")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    restaurant: Restaurant = Restaurant()
+    ports: Ports = Ports()
+    kafka: Kafka = Kafka()
+    cassandra: Cassandra = Cassandra()
+    redis: Redis = Redis()
+    tokens: Tokens = Tokens()
+    orders: Orders = Orders()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the file."""
+        del dotenv_settings, file_secret_settings
+        file = TomlConfigSettingsSource(settings_cls, os.environ.get(FILE_VARIABLE, DEFAULT_FILE))
+        return init_settings, env_settings, file
+
+    @property
+    def node_addresses(self) -> list[str]:
+        """The loopback address of each node of the local stack: 127.0.0.1, 127.0.0.2, …"""
+        return [f"127.0.0.{index}" for index in range(1, self.nodes + 1)]
+
+    @cached_property
+    def kafka_bootstrap(self) -> str:
+        """``host:port,…`` of the brokers."""
+        port = self.ports.of("kafka")
+        return self.kafka.bootstrap or ",".join(f"{host}:{port}" for host in self.node_addresses)
+
+    @property
+    def kafka_replication(self) -> int:
+        """Copies of each record."""
+        return self.kafka.replication or min(3, len(self.kafka_bootstrap.split(",")))
+
+    @property
+    def cassandra_hosts(self) -> list[str]:
+        """Addresses of the Cassandra nodes to start from."""
+        return self.cassandra.hosts.split(",") if self.cassandra.hosts else self.node_addresses
+
+    @property
+    def cassandra_replication(self) -> dict[str, int]:
+        """Data centre -> copies."""
+        return self.cassandra.replication or {self.cassandra.data_center: self.nodes}
+
+    @property
+    def redis_url(self) -> str:
+        """Where the cache answers."""
+        return self.redis.url or f"redis://127.0.0.1:{self.ports.of('redis')}/0"
+
+    @property
+    def keys_dir(self) -> Path:
+        """The folder of the signing keys."""
+        return self.tokens.keys_dir or self.data_dir / "keys"
+
+    @property
+    def orders_url(self) -> str:
+        """The address that pads use."""
+        return f"http://127.0.0.1:{self.ports.of('orders_shared')}"
+
+    def link_address(self, worker: str) -> str:
+        """Where a worker takes answers from the others: ``unix:PATH`` or ``tcp:HOST:PORT``."""
+        if self.orders.link:
+            return f"tcp:{self.orders.link}"
+        path = self.data_dir / "run" / f"{worker}.link"
+        if len(str(path)) > UnixPathLimit:  # a deep data folder: the kernel would cut the name
+            path = Path(tempfile.gettempdir()) / f"bistro92-{self.ports.of('orders_shared')}-{worker}.link"
+        return f"unix:{path}"
+
+
+def load() -> Settings:
+    """Read the settings.
+
+    Raises:
+        SettingsError: a value is not allowed, or the file cannot be read; says which and what is allowed.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_describe(item) for item in error.errors())) from error
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"settings cannot be read: {error}") from error
+
+
+def _describe(item: object) -> str:
+    assert isinstance(item, dict)
+    path = "__".join(str(part) for part in item["loc"]).upper()
+    return f"BISTRO92_{path}={item['input']!r} is not allowed: {item['msg']}"
