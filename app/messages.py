@@ -11,7 +11,7 @@ import msgspec
 SCHEMA = 1
 
 
-class BadMessage(ValueError):
+class BadMessageError(ValueError):
     """A record that is none of the messages here; the text says why."""
 
 
@@ -118,7 +118,15 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
 
     request_id: str
     outcome: Literal[
-        "accepted", "replayed", "id_reused", "session_closed", "invalid_item", "version_conflict", "opened", "closed", "unchanged"
+        "accepted",
+        "replayed",
+        "id_reused",
+        "session_closed",
+        "invalid_item",
+        "version_conflict",
+        "opened",
+        "closed",
+        "unchanged",
     ]
     version: int = 0
     session: int = 0
@@ -151,12 +159,12 @@ def decode_command(data: bytes | None) -> Command:
     """The command of a record of `order-commands`.
 
     Raises:
-        BadMessage: it is none, or of a newer schema.
+        BadMessageError: it is none, or of a newer schema.
     """
     try:
         command = _commands.decode(data or b"")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadMessage(f"not a command: {error}") from error
+        raise BadMessageError(f"not a command: {error}") from error
     _check(command.schema)
     return command
 
@@ -165,16 +173,18 @@ def decode_event(data: bytes | None) -> Event:
     """The event of a record of `order-events`.
 
     Raises:
-        BadMessage: it is none, or of a newer schema.
+        BadMessageError: it is none, or of a newer schema.
     """
     try:
         event = _events.decode(data or b"")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadMessage(f"not an event: {error}") from error
+        raise BadMessageError(f"not an event: {error}") from error
     _check(event.schema)
     return event
 
 
 def _check(schema: int) -> None:
     if not 1 <= schema <= SCHEMA:
-        raise BadMessage(f"schema {schema} is not known here (1 to {SCHEMA}): upgrade the readers before the writers")
+        raise BadMessageError(
+            f"schema {schema} is not known here (1 to {SCHEMA}): upgrade the readers before the writers"
+        )

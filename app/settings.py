@@ -66,7 +66,7 @@ class Kafka(Group):
         default=4,
         ge=1,
         le=1000,
-        description="of each topic keyed by table; cannot change later without moving state. 12 in production (ten pods)",
+        description="of each topic keyed by table; cannot change without moving state. 12 in production (ten pods)",
     )
     replication: int = Field(default=0, ge=0, le=9, description="0: 3 with three brokers or more, else 1")
     session_timeout: float = Field(
@@ -135,7 +135,11 @@ class Settings(BaseSettings):
     """All settings; build it with `load`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="BISTRO92_", env_nested_delimiter="__", frozen=True, extra="forbid", nested_model_default_partial_update=True
+        env_prefix="BISTRO92_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
     )
 
     data_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(

@@ -20,15 +20,6 @@ REPLAY_MS = 27 * HOUR_MS
 DELETE_MS = REPLAY_MS + 24 * HOUR_MS
 
 
-class Priced(Protocol):
-    """What a line adds to the bill."""
-
-    @property
-    def quantity(self) -> int: ...
-    @property
-    def price(self) -> int: ...
-
-
 class Placing(Protocol):
     """The command that places an order, as decided on."""
 
@@ -127,10 +118,9 @@ class SessionUnchanged:
     row: Row
 
 
-OrderDecision = (
-    Accepted | Replayed | IdReused | SessionClosed | InvalidItem | VersionConflict | RefusedBefore
-)
+OrderDecision = Accepted | Replayed | IdReused | SessionClosed | InvalidItem | VersionConflict | RefusedBefore
 SessionDecision = SessionChanged | SessionUnchanged
+
 
 def decide(row: Row, chunks: Sequence[Chunk], command: Placing, at: At) -> OrderDecision:
     """Decide on an order; `chunks` are those of the command's table and session."""

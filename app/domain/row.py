@@ -21,7 +21,7 @@ _ID = struct.Struct(">16s8sq")
 _CHUNK_HEAD = struct.Struct(">Bq")
 
 
-class BadRow(ValueError):
+class BadRowError(ValueError):
     """Bytes that are no row or chunk of a format known here."""
 
 
@@ -97,16 +97,14 @@ class Row:
         """The row of these bytes.
 
         Raises:
-            BadRow: they are none, or of a newer format.
+            BadRowError: they are none, or of a newer format.
         """
         if len(data) < _HEAD.size or data[0] != FORMAT or (len(data) - _HEAD.size) % ID_BYTES:
-            raise BadRow(f"not a row of format {FORMAT}: {data[:16].hex()}… ({len(data)} bytes)")
+            raise BadRowError(f"not a row of format {FORMAT}: {data[:16].hex()}… ({len(data)} bytes)")
         _, is_open, *rest = _HEAD.unpack_from(data)
         session, version, base, placed, total, offset, opened_offset, time, opened_at = rest
         ids = data[_HEAD.size :]
-        return Row(
-            session, bool(is_open), version, base, placed, total, offset, opened_offset, time, opened_at, ids
-        )
+        return Row(session, bool(is_open), version, base, placed, total, offset, opened_offset, time, opened_at, ids)
 
 
 NO_ROW = Row()
@@ -138,10 +136,10 @@ class Chunk:
         """The chunk of these bytes.
 
         Raises:
-            BadRow: they are none, or of a newer format.
+            BadRowError: they are none, or of a newer format.
         """
         if len(data) < _CHUNK_HEAD.size or data[0] != FORMAT or (len(data) - _CHUNK_HEAD.size) % ID_BYTES:
-            raise BadRow(f"not a chunk of format {FORMAT}: {data[:16].hex()}… ({len(data)} bytes)")
+            raise BadRowError(f"not a chunk of format {FORMAT}: {data[:16].hex()}… ({len(data)} bytes)")
         return Chunk(number, _CHUNK_HEAD.unpack_from(data)[1], data[_CHUNK_HEAD.size :])
 
 
@@ -154,13 +152,13 @@ def split_chunk_key(key: bytes) -> tuple[str, int, int]:
     """Table, session and number of a chunk's key.
 
     Raises:
-        BadRow: the key is none of a chunk.
+        BadRowError: the key is none of a chunk.
     """
     try:
         table, session, number = key.decode().split("/")
         return table, int(session), int(number)
     except ValueError as error:
-        raise BadRow(f"not a chunk's key: {key!r}") from error
+        raise BadRowError(f"not a chunk's key: {key!r}") from error
 
 
 def encode_id(id_hash: bytes, fingerprint: bytes, offset: int) -> bytes:

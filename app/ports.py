@@ -1,8 +1,8 @@
-"""What the views need of the rest; the composition root hands it over."""
+"""What the views and agents need of the outside; adapters give it, the composition root hands it over."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
+from app.domain.menu import MenuItem
 from app.messages import Answer, Command, OrderPlaced, TableState
 
 
@@ -50,6 +50,28 @@ class Owners(Protocol):
         Raises:
             UnavailableError: an owner cannot answer for certain.
         """
+        ...
+
+    async def orders_of_session(self, table: str, session: int, after_version: int = 0) -> Sequence[OrderPlaced]:
+        """Accepted orders of a session by version, those above `after_version`, as the log tells them.
+
+        For what Cassandra does not have yet; ids older than the replay promise are not found.
+
+        Raises:
+            UnavailableError: the table's owner cannot answer for certain.
+        """
+        ...
+
+
+class Menu(Protocol):
+    """The menu as this worker knows it, in memory; refreshed behind the scenes from Cassandra through Redis."""
+
+    def items(self) -> Sequence[MenuItem]:
+        """Every dish, in the menu's order; UnavailableError where none was ever fetched."""
+        ...
+
+    def find(self, item_id: str) -> MenuItem | None:
+        """The dish with this id; UnavailableError where no menu was ever fetched."""
         ...
 
 

@@ -1,0 +1,40 @@
+# Two commands do everything on a fresh machine: `make up` and `make test`.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The stamp is newer than the lock once its wheels are installed.
+$(VENV)/installed: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.11 …" >&2; exit 1; }
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --require-hashes -r requirements.lock
+	touch $@
+
+.PHONY: test lint types layers
+test: lint types layers ## lint, types, layers and all tests on a stack of their own
+	$(PY) -m pytest
+
+lint: $(VENV)/installed ## style and likely mistakes
+	$(VENV)/bin/ruff check --config config/ruff.toml .
+	$(VENV)/bin/ruff format --config config/ruff.toml --check .
+
+types: $(VENV)/installed ## strict types
+	$(VENV)/bin/mypy
+
+layers: $(VENV)/installed ## imports point down
+	$(VENV)/bin/lint-imports --config setup.cfg
+
+.PHONY: format lock
+format: $(VENV)/installed ## put the code into its form
+	$(VENV)/bin/ruff check --config config/ruff.toml --fix --quiet . ; $(VENV)/bin/ruff format --config config/ruff.toml .
+
+lock: $(VENV)/installed ## pin the newest versions that setup.cfg allows
+	$(PY) -m pip install --quiet uv
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 setup.cfg --all-extras --no-emit-index-url \
+	  --generate-hashes --upgrade --custom-compile-command "make lock" -o requirements.lock

@@ -1,0 +1,1 @@
+"""Composition root: settings -> adapters -> the Faust app of one service."""

@@ -1,0 +1,53 @@
+"""A table's row and the chunks of its order ids, as bytes."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.domain.row import CHUNK_IDS, NO_ROW, BadRowError, Chunk, Row, chunk_key, encode_id, newer, split_chunk_key
+
+
+def row_with(count: int) -> Row:
+    ids = b"".join(encode_id(bytes([n]) * 16, b"printed!", 100 + n) for n in range(count))
+    return replace(NO_ROW, session=1, is_open=True, version=count, placed=count, offset=100 + count, ids=ids)
+
+
+def test_a_row_comes_back_from_its_bytes() -> None:
+    row = row_with(5)
+    assert Row.decode(row.encode()) == row
+
+
+def test_an_id_is_found_at_its_version_also_after_a_chunk_has_left() -> None:
+    row = row_with(CHUNK_IDS + 3)
+    [(number, ids)] = row.full_chunks()
+    left = row.without_chunk()
+    assert number == 0
+    assert left.find(bytes([1]) * 16) is None
+    found = left.find(bytes([CHUNK_IDS + 1]) * 16)
+    assert found is not None
+    assert found.version == CHUNK_IDS + 1
+    chunk = Chunk.decode(0, Chunk(0, 77, ids).encode())
+    in_chunk = chunk.find(bytes([1]) * 16)
+    assert in_chunk is not None
+    assert (in_chunk.version, in_chunk.offset) == (1, 101)
+
+
+def test_bytes_that_are_no_row_are_refused() -> None:
+    for bad in (b"", b"\x01", row_with(1).encode()[:-1], b"\x09" + row_with(1).encode()[1:]):
+        with pytest.raises(BadRowError):
+            Row.decode(bad)
+    with pytest.raises(BadRowError):
+        Chunk.decode(0, b"x")
+    with pytest.raises(BadRowError):
+        split_chunk_key(b"T1")
+
+
+def test_of_two_rows_the_one_of_the_later_command_stays() -> None:
+    early, late = row_with(1), row_with(2)
+    assert newer(None, early) is early
+    assert newer(early, late) is late
+    assert newer(late, early) is late
+
+
+def test_a_chunks_key_comes_back() -> None:
+    assert split_chunk_key(chunk_key("PARIS-T12", 3, 7)) == ("PARIS-T12", 3, 7)
