@@ -1,5 +1,6 @@
 """What the views and agents need of the outside; adapters give it, the composition root hands it over."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from app.domain.menu import MenuItem
