@@ -15,6 +15,10 @@ class BadMessageError(ValueError):
     """A record that is none of the messages here; the text says why."""
 
 
+class NewerSchemaError(BadMessageError):
+    """A record of a schema that only newer workers know; it is no garbage, so the reader must stop and be upgraded."""
+
+
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of an order; `price` is that of one piece with its modifiers, in minor units, from the menu."""
 
@@ -127,6 +131,7 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
         "opened",
         "closed",
         "unchanged",
+        "unknown",
     ]
     version: int = 0
     session: int = 0
@@ -143,6 +148,23 @@ class TableState(msgspec.Struct, frozen=True):
     version: int
     total: int
     opened_at: int
+
+
+def order_placed(command: PlaceOrder, version: int, offset: int, time: int) -> OrderPlaced:
+    """The event of an accepted order: the same each time that its command is read."""
+    return OrderPlaced(
+        order_id=command.order_id,
+        client_order_id=command.client_order_id,
+        table=command.table,
+        session=command.session,
+        version=version,
+        lines=command.lines,
+        total=command.total,
+        currency=command.currency,
+        placed_at=time,
+        offset=offset,
+        note=command.note,
+    )
 
 
 Command = PlaceOrder | OpenSession | CloseSession

@@ -1,7 +1,8 @@
 """What the views and agents need of the outside; adapters give it, the composition root hands it over."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
 
 from app.domain.menu import MenuItem
 from app.messages import Answer, Command, OrderPlaced, TableState
@@ -86,3 +87,85 @@ class OrderStore(Protocol):
     async def orders_of_session(self, table: str, session: int, after_version: int = 0) -> Sequence[OrderPlaced]:
         """A session's orders by version, those above `after_version`; UnavailableError while Cassandra is away."""
         ...
+
+
+class Lane(Protocol):
+    """One topic's partition as this process writes it; records are acknowledged in the order of sending."""
+
+    @property
+    def sent(self) -> int:
+        """Records sent so far."""
+        ...
+
+    @property
+    def acked(self) -> int:
+        """Records of these that Kafka has acknowledged, on all in-sync replicas."""
+        ...
+
+    def send(self, key: bytes, value: bytes | None) -> None:
+        """Append a record; a delivery that fails for good ends the process."""
+        ...
+
+    def read_up_to(self, offset: int) -> None:
+        """What stands before this offset is known to the owner."""
+        ...
+
+    def strangers(self, end: int) -> list[tuple[int, int]]:
+        """Ranges of offsets that this process neither wrote nor read, up to the partition's `end`; told once."""
+        ...
+
+
+class LogWriter(Protocol):
+    """Writes what the owner of a table decided."""
+
+    def lane(self, topic: str, partition: int) -> Lane:
+        """The lane of this partition, always the same one."""
+        ...
+
+    def on_delivered(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called on the event loop after some records were acknowledged."""
+        ...
+
+
+class Answers(Protocol):
+    """The way of an answer to the view that waits for it; one that gets lost is a 503, and the guest asks again."""
+
+    def give(self, reply_to: str, answer: Answer) -> None:
+        """Send the answer to the worker at this link address."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """Where records go that cannot be decoded."""
+
+    async def put(self, topic: str, partition: int, offset: int, value: bytes | None, reason: str) -> None:
+        """Set the record aside; returns once Kafka has acknowledged that."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it stands in the log; `time` is its log time in ms."""
+
+    offset: int
+    time: int
+    key: bytes
+    value: bytes | None
+
+
+class LogReader(Protocol):
+    """Reads the log beside the consumer: single records, ranges and ends."""
+
+    async def end(self, topic: str, partition: int) -> int:
+        """The offset after the partition's last record; UnavailableError while Kafka is away."""
+        ...
+
+    async def read(self, topic: str, partition: int, start: int, stop: int) -> Sequence[Record]:
+        """The records from `start` to before `stop` that still stand; UnavailableError while Kafka is away."""
+        ...
+
+
+class Fatal(Protocol):
+    """Ends the process: what happened must not be worked around, and a supervisor starts anew."""
+
+    def __call__(self, reason: str) -> NoReturn: ...

@@ -150,18 +150,32 @@ def decide(row: Row, chunks: Sequence[Chunk], command: Placing, at: At) -> Order
 
 
 def find_known(row: Row, chunks: Sequence[Chunk], session: int, known_hash: bytes, at: At) -> AcceptedId | None:
-    """The accepted order id with this hash, in the row or in a chunk that still counts."""
+    """The accepted order id with this hash, in the row or in a chunk that still counts.
+
+    Only the chunks of earlier sessions expire. When an id leaves the row, and what stamp its chunk bears, depends on
+    when Kafka acknowledged what: two owners differ in it. In an earlier session nothing is accepted either way, but in
+    the row's own one owner would accept anew what the other one answers again.
+    """
     known = row.find(known_hash) if session == row.session else None
     if known is not None:
         return known
     for chunk in chunks:
-        if at.time - chunk.stamp > REPLAY_MS:
+        if session != row.session and at.time - chunk.stamp > REPLAY_MS:
             continue
         known = chunk.find(known_hash)
         # A chunk may have reached Kafka whose row did not: then its ids are accepted only when they are read again.
-        if known is not None and (session < row.session or known.version < row.version):
+        if known is not None and (session < row.session or (session == row.session and known.version < row.version)):
             return known
     return None
+
+
+def is_outlived(row: Row, session: int, chunk: Chunk, time: int) -> bool:
+    """Whether no command can ask for this chunk of a session any more, so that it may be deleted.
+
+    `row` is the table's as Kafka has acknowledged it, and `time` the log time (ms) of a command that was acked: what
+    comes before either may still be read again, and is then decided without the chunk.
+    """
+    return session < row.session and time - chunk.stamp > DELETE_MS
 
 
 def _decide_known(row: Row, command: Placing, at: At, known: AcceptedId) -> OrderDecision:

@@ -1,0 +1,105 @@
+"""The way of a command from a view to its table's owner, and of the answer back."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Protocol
+
+from app import messages
+from app.messages import Answer, Command
+from app.ports import UnavailableError
+
+SWEEP_SECONDS = 0.05
+
+# Known to the owner only as "decided before": why is no longer known, so the guest sends the same again.
+UNKNOWN = "unknown"
+
+
+class Commands(Protocol):
+    """Where commands are appended."""
+
+    def append(self, key: bytes, value: bytes, on_failure: Callable[[str], None]) -> None: ...
+
+
+class KafkaEdge:
+    """Asks a table's owner through the log, and waits for its answer up to a deadline.
+
+    All waits last equally long, so the oldest ends first: one sweep over the head of a dictionary takes the place of a
+    timer for each.
+    """
+
+    def __init__(self, commands: Commands, address: str, deadline: float, max_waiting: int) -> None:
+        self.address = address
+        self._commands = commands
+        self._deadline = deadline
+        self._max_waiting = max_waiting
+        self._waiting: dict[str, tuple[float, asyncio.Future[Answer]]] = {}
+        self._prefix = os.urandom(8).hex()
+        self._count = 0
+        self._sweep: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their answer."""
+        return len(self._waiting)
+
+    def new_request_id(self) -> str:
+        """A random id that names a request at this worker."""
+        self._count += 1
+        return f"{self._prefix}{self._count:x}"
+
+    async def ask(self, command: Command) -> Answer:
+        """Append the command and wait for its owner's answer.
+
+        Raises:
+            UnavailableError: no answer within the deadline, or too much waits already.
+        """
+        if len(self._waiting) >= self._max_waiting:
+            raise UnavailableError(f"{self._max_waiting} orders wait already")
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        request_id = command.request_id
+        future: asyncio.Future[Answer] = loop.create_future()
+        self._waiting[request_id] = (loop.time() + self._deadline, future)
+        if self._sweep is None:
+            self._sweep = loop.call_later(SWEEP_SECONDS, self._sweep_overdue)
+        try:
+            self._commands.append(
+                command.table.encode(),
+                messages.encode(command),
+                lambda reason: self._fail_threadsafe(request_id, reason),
+            )
+            return await future
+        except BufferError as error:
+            raise UnavailableError("Kafka takes no more orders at present") from error
+        finally:
+            self._waiting.pop(request_id, None)
+
+    def resolve(self, answer: Answer) -> None:
+        """Give an answer to the request that waits for it; one that nobody waits for is dropped."""
+        waiting = self._waiting.get(answer.request_id)
+        if waiting is None or waiting[1].done():
+            return
+        if answer.outcome == UNKNOWN:
+            waiting[1].set_exception(UnavailableError("the order was decided on before; why is no longer known"))
+        else:
+            waiting[1].set_result(answer)
+
+    def _fail_threadsafe(self, request_id: str, reason: str) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._fail, request_id, reason)
+
+    def _fail(self, request_id: str, reason: str) -> None:
+        waiting = self._waiting.get(request_id)
+        if waiting is not None and not waiting[1].done():
+            waiting[1].set_exception(UnavailableError(f"the order did not reach the log: {reason}"))
+
+    def _sweep_overdue(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for due, future in self._waiting.values():
+            if due > now:
+                break
+            if not future.done():
+                future.set_exception(UnavailableError(f"no answer within {self._deadline:g} s"))
+        self._sweep = loop.call_later(SWEEP_SECONDS, self._sweep_overdue) if self._waiting else None

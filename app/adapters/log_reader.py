@@ -1,0 +1,89 @@
+"""Reads single records, ranges and ends of the log, beside the consumer that Faust runs."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from app.ports import Record, UnavailableError
+from app.settings import Settings
+
+T = TypeVar("T")
+
+BATCH = 500
+
+
+class KafkaLogReader:
+    """One consumer without a group, used by one thread at a time; a read is bounded by `timeout` s."""
+
+    def __init__(self, settings: Settings, timeout: float = 5.0) -> None:
+        self._config: dict[str, Any] = {
+            "bootstrap.servers": settings.kafka_bootstrap,
+            "group.id": "bistro92-log-reader",  # asked for by the library; nothing is joined or committed
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 50,
+            "queued.max.messages.kbytes": 4096,
+        }
+        self._timeout = timeout
+        self._consumer: Consumer | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="log-reader")
+
+    async def end(self, topic: str, partition: int) -> int:
+        """The offset after the partition's last record; UnavailableError while Kafka is away."""
+        return await self._run(partial(self._end, topic, partition))
+
+    async def read(self, topic: str, partition: int, start: int, stop: int) -> list[Record]:
+        """The records from `start` to before `stop` that still stand; UnavailableError while Kafka is away."""
+        return await self._run(partial(self._read, topic, partition, start, stop))
+
+    async def _run(self, work: Callable[[Consumer], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._guarded, work)
+
+    def _guarded(self, work: Callable[[Consumer], T]) -> T:
+        if self._consumer is None:
+            self._consumer = Consumer(self._config)
+        try:
+            return work(self._consumer)
+        except KafkaException as error:
+            raise UnavailableError(f"the log cannot be read: {error}") from error
+
+    def _end(self, topic: str, partition: int, consumer: Consumer) -> int:
+        ends = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=self._timeout)
+        if ends is None:
+            raise UnavailableError(f"the end of {topic}/{partition} is not known in {self._timeout:g} s")
+        return int(ends[1])
+
+    def _read(self, topic: str, partition: int, start: int, stop: int, consumer: Consumer) -> list[Record]:
+        consumer.assign([TopicPartition(topic, partition, start)])
+        records: list[Record] = []
+        deadline = time.monotonic() + self._timeout
+        try:
+            while time.monotonic() < deadline:
+                for message in consumer.consume(BATCH, timeout=0.2):
+                    error = message.error()
+                    if error is not None:
+                        if error.code() == KafkaError._PARTITION_EOF:
+                            return records
+                        raise KafkaException(error)
+                    if message.offset() >= stop:
+                        return records
+                    records.append(
+                        Record(message.offset(), message.timestamp()[1], message.key() or b"", message.value())
+                    )
+                    if message.offset() == stop - 1:
+                        return records
+        finally:
+            consumer.unassign()
+        raise UnavailableError(f"{topic}/{partition} from {start} could not be read in {self._timeout:g} s")
+
+    def stop(self) -> None:
+        """Close the consumer."""
+        if self._consumer is not None:
+            self._thread.submit(self._consumer.close)
+        self._thread.shutdown(wait=True)

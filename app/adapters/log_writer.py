@@ -1,0 +1,187 @@
+"""Producers on librdkafka: one for what an owner decided, one for commands.
+
+Faust's own producer is not used on the way of an order: its changelog buffer swallows failures.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from app.ports import Fatal
+from app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 0.5  # a poll returns as soon as there is a delivery report; this bounds how late a stop is seen
+
+
+class PolledProducer:
+    """A librdkafka producer whose delivery reports are collected by a thread of its own."""
+
+    def __init__(self, name: str, config: dict[str, Any], after_poll: Callable[[], None] | None = None) -> None:
+        self._producer = Producer({"acks": "all", **config})
+        self._after_poll = after_poll
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._poll, name=f"{name}-poll", daemon=True)
+        self._thread.start()
+        self.produce = self._producer.produce
+
+    def _poll(self) -> None:
+        while not self._stopping.is_set():
+            if self._producer.poll(POLL_SECONDS) and self._after_poll:
+                self._after_poll()
+
+    def stop(self, timeout: float) -> int:
+        """Wait up to `timeout` s for what is under way; returns how many records were not delivered."""
+        self._stopping.set()
+        self._thread.join(POLL_SECONDS * 2)
+        left: int = self._producer.flush(timeout)
+        return left
+
+
+class KafkaLane:
+    """One partition as this process writes it: counts what was sent and what Kafka acknowledged.
+
+    A hole between the offsets of two records of ours was written by somebody else.
+    """
+
+    __slots__ = ("_gaps", "_next", "_produce", "_topic", "_writer", "acked", "partition", "sent")
+
+    def __init__(self, writer: "KafkaLogWriter", produce: Callable[..., None], topic: str, partition: int) -> None:
+        self._writer = writer
+        self._produce = produce
+        self._topic = topic
+        self.partition = partition
+        self.sent = 0
+        self.acked = 0
+        self._next = -1  # unknown until somebody who read up to the end says so
+        self._gaps: list[tuple[int, int]] = []
+
+    def send(self, key: bytes, value: bytes | None) -> None:
+        """Append a record to the partition."""
+        try:
+            self._produce(self._topic, value, key, self.partition, on_delivery=self._delivered)
+        except (BufferError, KafkaException) as error:
+            # The pipeline bounds what is in flight far below the queue's limit: this is a fault, not a load.
+            self._writer.fatal(f"a record for {self._topic}/{self.partition} was not taken: {error}")
+        self.sent += 1
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        # On the poll thread. Each lane is counted up by this thread alone.
+        if error is not None:
+            self._writer.fatal(f"a record for {self._topic}/{self.partition} was not delivered: {error}")
+        offset = message.offset()
+        if 0 <= self._next < offset:
+            self._gaps.append((self._next, offset))
+        self._next = offset + 1
+        self.acked += 1
+
+    def read_up_to(self, offset: int) -> None:
+        """What stands before this offset is known to the owner."""
+        self._gaps.clear()
+        self._next = max(self._next, offset)
+
+    def strangers(self, end: int) -> list[tuple[int, int]]:
+        """Ranges of offsets that this process neither wrote nor read, up to the partition's `end`; told once."""
+        gaps, self._gaps = self._gaps, []
+        if self.acked == self.sent and 0 <= self._next < end:
+            gaps.append((self._next, end))
+            self._next = end
+        return gaps
+
+
+class KafkaLogWriter:
+    """Rows, chunks and events: tried until delivered; a failure for good ends the process."""
+
+    def __init__(self, settings: Settings, fatal: Fatal) -> None:
+        self.fatal = fatal
+        self._lanes: dict[tuple[str, int], KafkaLane] = {}
+        self._callbacks: list[Callable[[], None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake_pending = False
+        self._producer = PolledProducer(
+            "log-writer",
+            {
+                "bootstrap.servers": settings.kafka_bootstrap,
+                "client.id": "bistro92-log-writer",
+                "enable.idempotence": True,
+                # Tried until the process ends: an owner that gave up would have decided what nobody learns of.
+                "message.timeout.ms": 0,
+                "linger.ms": 1,
+                "queue.buffering.max.messages": 1_000_000,
+                "partitioner": "murmur2_random",
+            },
+            self._wake,
+        )
+
+    def bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The loop on which callbacks are called."""
+        self._loop = loop
+
+    def lane(self, topic: str, partition: int) -> KafkaLane:
+        """The lane of this partition, always the same one."""
+        lane = self._lanes.get((topic, partition))
+        if lane is None:
+            lane = self._lanes[topic, partition] = KafkaLane(self, self._producer.produce, topic, partition)
+        return lane
+
+    def on_delivered(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called on the event loop after some records were acknowledged."""
+        self._callbacks.append(callback)
+
+    def _wake(self) -> None:
+        # One wake-up for all that was delivered since the loop last looked.
+        if not self._wake_pending and self._loop is not None and not self._loop.is_closed():
+            self._wake_pending = True
+            self._loop.call_soon_threadsafe(self._call)
+
+    def _call(self) -> None:
+        self._wake_pending = False
+        for callback in self._callbacks:
+            callback()
+
+    def stop(self, timeout: float) -> int:
+        """Deliver what is under way, for up to `timeout` s; returns what was not delivered."""
+        return self._producer.stop(timeout)
+
+
+class KafkaCommands:
+    """Commands: appended within the view's deadline or not at all."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self._topic = topic
+        # An expired record makes an idempotent producer drain every partition first; a doubled command is harmless.
+        self._producer = PolledProducer(
+            "commands",
+            {
+                "bootstrap.servers": settings.kafka_bootstrap,
+                "client.id": "bistro92-commands",
+                "enable.idempotence": False,
+                "message.timeout.ms": int(settings.orders.view_deadline * 1000),
+                "request.timeout.ms": int(settings.orders.view_deadline * 1000),
+                "linger.ms": 0.5,
+                "delivery.report.only.error": True,
+                "partitioner": "murmur2_random",
+            },
+        )
+
+    def append(self, key: bytes, value: bytes, on_failure: Callable[[str], None]) -> None:
+        """Append a command to its table's partition; `on_failure` is called on another thread, with the reason.
+
+        Raises:
+            BufferError: too much waits for Kafka already.
+        """
+
+        def report(error: KafkaError | None, _message: Message) -> None:
+            if error is not None:
+                on_failure(str(error))
+
+        self._producer.produce(self._topic, value, key, on_delivery=report)
+
+    def stop(self, timeout: float) -> int:
+        """Deliver what is under way, for up to `timeout` s; returns what was not delivered."""
+        return self._producer.stop(timeout)

@@ -1,0 +1,141 @@
+"""One partition of the orders service at its owner: what it decided, and what Kafka has acknowledged of it."""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from app import messages
+from app.domain.decide import DELETE_MS
+from app.domain.row import CHUNK_IDS, NO_ROW, Chunk, Row, chunk_key
+from app.messages import Answer, Event
+from app.ports import Answers, Lane
+from app.tables.rows import Chunks, put_chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """Where a partition's rows, order ids and events are written."""
+
+    rows: Lane
+    ids: Lane
+    events: Lane
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A command that was decided on: it is acked, and answered, when the lanes have come so far."""
+
+    event: Any  # held here: Faust keeps a message that is not acked by a weak reference only
+    rows: int
+    ids: int
+    events: int
+    reply_to: str
+    answer: Answer | None
+
+
+class Partition:
+    """The pipeline of one partition: decisions are sent at once and completed in order.
+
+    An answer waits for the acknowledgements of everything that was decided before it, refusals and replays too: each of
+    them tells the guest of a row, and a row that Kafka does not have yet may still be lost.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        rows: dict[str, Row],
+        chunks: Chunks,
+        lanes: Lanes,
+        answers: Answers,
+    ) -> None:
+        self.number = number
+        self.rows = rows
+        self.chunks = chunks
+        self.lanes = lanes
+        self.revoked = False
+        self.time = max((row.time for row in rows.values()), default=0)  # highest log time seen, ms
+        self._answers = answers
+        self._queue: deque[_Entry] = deque()
+        self._sent_chunks: deque[tuple[int, str, int, Chunk]] = deque()
+        self._sent_keys: set[tuple[str, int, int]] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """Commands that were decided on and wait for Kafka."""
+        return len(self._queue)
+
+    def row(self, table: str) -> Row:
+        """How the table stands, with all that was decided."""
+        return self.rows.get(table, NO_ROW)
+
+    def write_row(self, table: str, row: Row) -> None:
+        """Keep a row and send it."""
+        self.rows[table] = row
+        self.lanes.rows.send(table.encode(), row.encode())
+
+    def write_event(self, table: str, event: Event) -> None:
+        """Send an event."""
+        self.lanes.events.send(table.encode(), messages.encode(event))
+
+    def without_moved_ids(self, table: str, row: Row) -> Row:
+        """The row without the ids whose chunk Kafka has acknowledged; the others stay in it meanwhile."""
+        moved = {chunk.number for chunk in self.chunks.get((table, row.session), ())}
+        while moved and row.version - row.base >= CHUNK_IDS and row.base // CHUNK_IDS in moved:
+            row = row.without_chunk()
+        return row
+
+    def send_missing_chunks(self, table: str, row: Row) -> None:
+        """Send each chunk of the row that is full, or the last of a closed session, and stands nowhere yet."""
+        present = {chunk.number for chunk in self.chunks.get((table, row.session), ())}
+        last = None if row.is_open else row.last_chunk()
+        for number, ids in (*row.full_chunks(), *((last,) if last else ())):
+            if number in present or (table, row.session, number) in self._sent_keys:
+                continue
+            chunk = Chunk(number, row.time, ids)
+            self.lanes.ids.send(chunk_key(table, row.session, number), chunk.encode())
+            self._sent_keys.add((table, row.session, number))
+            self._sent_chunks.append((self.lanes.ids.sent, table, row.session, chunk))
+
+    def chunks_under_way(self, table: str, session: int) -> bool:
+        """Whether order ids of the session were sent that Kafka has not acknowledged yet."""
+        return any(key[:2] == (table, session) for key in self._sent_keys)
+
+    def complete_later(self, event: Any, reply_to: str, answer: Answer | None) -> None:
+        """Queue a command that was decided on, behind all that was sent so far."""
+        lanes = self.lanes
+        self._queue.append(
+            _Entry(event, lanes.rows.sent, lanes.ids.sent, lanes.events.sent, reply_to, answer),
+        )
+
+    def advance(self) -> None:
+        """Complete from the head what Kafka has acknowledged: ack, then answer."""
+        rows, ids, events = self.lanes.rows.acked, self.lanes.ids.acked, self.lanes.events.acked
+        while self._sent_chunks and self._sent_chunks[0][0] <= ids:
+            _, table, session, chunk = self._sent_chunks.popleft()
+            self._sent_keys.discard((table, session, chunk.number))
+            put_chunk(self.chunks, table, session, chunk)
+        queue = self._queue
+        while queue:
+            head = queue[0]
+            if head.rows > rows or head.events > events or head.ids > ids:
+                return
+            queue.popleft()
+            if not self.revoked:
+                head.event.ack()
+            if head.answer is not None:
+                self._answers.give(head.reply_to, head.answer)
+
+    def forget_old_chunks(self) -> int:
+        """Delete the chunks that no command can ask for any more; returns how many."""
+        old = [
+            (key, chunk)
+            for key, chunks in self.chunks.items()
+            for chunk in chunks
+            if self.time - chunk.stamp > DELETE_MS
+        ]
+        for (table, session), chunk in old:
+            self.lanes.ids.send(chunk_key(table, session, chunk.number), None)
+            self.chunks[table, session].remove(chunk)
+            if not self.chunks[table, session]:
+                del self.chunks[table, session]
+        return len(old)

@@ -1,0 +1,147 @@
+"""The tables' rows: changelog-backed state of the orders service, keyed by table number.
+
+A Faust table whose changelog is read by Faust's recovery. Three things differ from Faust's own: rows are kept by the
+offset of the last command that changed them and not by their place in the changelog; a write goes through a lane, whose
+acknowledgement the agent waits for; and rows are held by partition, so that a partition that left is forgotten whole.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from faust.tables.table import Table
+from faust.types import TP
+
+from app.domain.row import BadRowError, Chunk, Row, split_chunk_key
+from app.ports import Fatal
+
+Recovered = Callable[[set[int]], Awaitable[None]]
+
+
+class ChangelogTable(Table):  # type: ignore[misc]
+    """A table of raw bytes whose records are applied by a subclass, one by one.
+
+    `on_recovered` is awaited with this worker's partitions after each recovery, before any command is read.
+    """
+
+    def __init__(self, app: Any, *, name: str, partitions: int, fatal: Fatal, **kwargs: Any) -> None:
+        super().__init__(app, name=name, partitions=partitions, key_type=bytes, value_type=bytes, **kwargs)
+        self.fatal = fatal
+        self.recovered: Recovered | None = None
+
+    def apply(self, partition: int, key: bytes, value: bytes | None) -> None:
+        """Take in one record of the changelog; raises BadRowError."""
+        raise NotImplementedError
+
+    def keep_only(self, partitions: set[int]) -> None:
+        """Forget the partitions that this worker no longer owns."""
+        raise NotImplementedError
+
+    def read_up_to(self, partition: int) -> int:
+        """The offset in the changelog after the last record that recovery has read."""
+        last = self.app.tables.recovery.active_offsets.get(TP(self.changelog_topic_name, partition))
+        return 0 if last is None else int(last) + 1
+
+    def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
+        """Take in what Faust's recovery read."""
+        for event in batch:
+            message = event.message
+            try:
+                self.apply(message.partition, message.key, message.value)
+            except BadRowError as error:
+                # Faust would log it and go on without the row, and the table's guests would start from version 0.
+                self.fatal(
+                    f"record {message.offset} of {message.topic}/{message.partition} cannot be read: {error}. "
+                    "It was written by a newer worker, or damaged: upgrade this worker, or restore the topic."
+                )
+
+    async def on_recovery_completed(self, active_tps: set[Any], standby_tps: set[Any]) -> None:
+        """Forget what left, and say that the rest is up to date."""
+        del standby_tps
+        mine = {tp.partition for tp in active_tps}
+        self.keep_only(mine)
+        if self.recovered is not None:
+            try:
+                await self.recovered(mine)
+            except Exception as error:  # noqa: BLE001 - Faust drops what is raised here, and would read on
+                self.fatal(f"partitions {sorted(mine)} could not be taken over: {error!r}")
+
+
+class RowTable(ChangelogTable):
+    """Rows by partition and table number; `stale`: tables whose last record in the changelog is not their newest."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.partitions_rows: dict[int, dict[str, Row]] = {}
+        self.stale: dict[int, set[str]] = {}
+
+    def rows(self, partition: int) -> dict[str, Row]:
+        """The rows of a partition, by table number."""
+        return self.partitions_rows.setdefault(partition, {})
+
+    def apply(self, partition: int, key: bytes, value: bytes | None) -> None:
+        """Keep the row of the later command, whatever the order of the records."""
+        if value is None:
+            return  # rows are never deleted: a tombstone is not ours
+        table = key.decode()
+        row = Row.decode(value)
+        rows = self.rows(partition)
+        mine = rows.get(table)
+        stale = self.stale.setdefault(partition, set())
+        if mine is None or row.offset >= mine.offset:
+            rows[table] = row
+            stale.discard(table)
+        else:
+            stale.add(table)
+
+    def keep_only(self, partitions: set[int]) -> None:
+        """Forget the partitions that this worker no longer owns."""
+        for partition in self.partitions_rows.keys() - partitions:
+            del self.partitions_rows[partition]
+            self.stale.pop(partition, None)
+
+
+Chunks = dict[tuple[str, int], list[Chunk]]
+
+
+def put_chunk(chunks: Chunks, table: str, session: int, chunk: Chunk) -> None:
+    """Keep a chunk under its number."""
+    present = chunks.setdefault((table, session), [])
+    present[:] = [other for other in present if other.number != chunk.number] + [chunk]
+
+
+class ChunkTable(ChangelogTable):
+    """Chunks of order ids by partition, and in it by table number and session, that Kafka has acknowledged."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.partitions_chunks: dict[int, Chunks] = {}
+
+    def chunks(self, partition: int) -> Chunks:
+        """The chunks of a partition, by table number and session."""
+        return self.partitions_chunks.setdefault(partition, {})
+
+    def apply(self, partition: int, key: bytes, value: bytes | None) -> None:
+        """Keep a chunk under its number; a tombstone takes it out."""
+        table, session, number = split_chunk_key(key)
+        if value is None:
+            self.remove(partition, table, session, number)
+        else:
+            self.add(partition, table, session, Chunk.decode(number, value))
+
+    def add(self, partition: int, table: str, session: int, chunk: Chunk) -> None:
+        """Take in a chunk that stands in Kafka."""
+        put_chunk(self.chunks(partition), table, session, chunk)
+
+    def remove(self, partition: int, table: str, session: int, number: int) -> None:
+        """Take out a chunk."""
+        of_partition = self.chunks(partition)
+        left = [chunk for chunk in of_partition.get((table, session), ()) if chunk.number != number]
+        if left:
+            of_partition[table, session] = left
+        else:
+            of_partition.pop((table, session), None)
+
+    def keep_only(self, partitions: set[int]) -> None:
+        """Forget the partitions that this worker no longer owns."""
+        for partition in self.partitions_chunks.keys() - partitions:
+            del self.partitions_chunks[partition]
