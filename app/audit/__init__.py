@@ -1,0 +1,1 @@
+"""Whether what was acknowledged, what the log tells and what the ledger wrote agree."""

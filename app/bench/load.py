@@ -1,0 +1,194 @@
+"""A run of load: guests at many tables, closed loop or at a rate, and what came of it."""
+
+import asyncio
+import json
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import process_time
+from urllib.parse import urlsplit
+
+from app.bench.contract import Contract
+from app.bench.guest import Guest, Shares
+from app.bench.http import LostError, Pool
+from app.bench.pace import open_loop
+from app.bench.processes import Meter, Usage
+from app.bench.tally import Tally
+
+GRACE = 30.0  # s after the end for the answers that are still out
+
+
+class LoadError(Exception):
+    """The load could not be run; the message says why."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is run: `rate` in orders/s over all tables, None for the closed loop; `pids` are (name, process id)."""
+
+    url: str
+    tokens: Sequence[tuple[str, str]]
+    seconds: float
+    warmup: float = 0.0
+    rate: float | None = None
+    shares: Shares = field(default_factory=Shares)
+    extras: bool = True
+    acks: Path | None = None
+    pids: Sequence[tuple[str, int]] = ()
+    connections: int = 0  # 0: two per table
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of it; latencies in ms, memory in MB, CPU in ms per order."""
+
+    tables: int
+    rate: float | None
+    seconds: float
+    orders: int
+    orders_per_second: float
+    p50: float
+    p90: float
+    p99: float
+    max: float
+    longest_gap: float
+    answers: dict[str, int]
+    kinds: dict[str, int]
+    unknown: int
+    violations: int
+    first_violations: list[str] = field(default_factory=list)
+    generator_cpu: float = 0.0
+    processes: list[dict[str, object]] = field(default_factory=list)
+
+
+async def run(plan: Plan, during: Callable[[], Awaitable[None]] | None = None) -> Result:
+    """Run the plan; `during` runs beside it once it is warm, and the load lasts until both are done.
+
+    Raises:
+        LoadError: nobody answers, or there is no menu.
+    """
+    tally = Tally(plan.acks)
+    try:
+        async with _pool(plan) as pool:
+            return await _run(plan, pool, tally, during)
+    finally:
+        tally.close()
+
+
+async def make_guests(plan: Plan, pool: Pool, tally: Tally, give_up: Callable[[], bool]) -> list[Guest]:
+    """A guest per token, each of whom knows its table's version.
+
+    Raises:
+        LoadError: nobody answers, or there is no menu.
+    """
+    try:
+        response = await pool.send(b"GET /menu_items HTTP/1.1\r\nHost: bench\r\n\r\n")
+        if response.status != 200:
+            raise LoadError(f"{plan.url}/menu_items answers {response.status}")
+        menu = [dish["id"] for dish in json.loads(response.body) if dish.get("available", True)]
+        guests = [
+            Guest(
+                table,
+                token,
+                pool=pool,
+                contract=Contract(extras=plan.extras),
+                tally=tally,
+                menu=menu,
+                shares=plan.shares,
+                give_up=give_up,
+            )
+            for table, token in plan.tokens
+        ]
+        for guest in guests:
+            await guest.sit_down()
+    except LostError as error:
+        raise LoadError(f"{plan.url} does not answer: {error}") from error
+    return guests
+
+
+def _pool(plan: Plan) -> Pool:
+    address = urlsplit(plan.url)
+    if address.scheme != "http" or not address.hostname:
+        raise LoadError(f"{plan.url} is no address like http://127.0.0.1:8090")
+    return Pool(address.hostname, address.port or 80, limit=plan.connections or 2 * len(plan.tokens) + 2)
+
+
+async def _run(plan: Plan, pool: Pool, tally: Tally, during: Callable[[], Awaitable[None]] | None) -> Result:
+    ending = asyncio.Event()
+    guests = await make_guests(plan, pool, tally, ending.is_set)
+    await pool.open(min(len(guests), plan.connections or len(guests)))
+    if plan.rate is None:
+        tasks = [asyncio.create_task(_closed_loop(guest, ending)) for guest in guests]
+    else:
+        tasks = [asyncio.create_task(open_loop(guests, plan.rate, ending))]
+    await _first_of(tasks, asyncio.sleep(plan.warmup))
+    tally.begin()
+    meter, cpu = Meter(plan.pids), process_time()
+    await _first_of(tasks, _measured(plan.seconds, during))
+    tally.end()
+    usages, cpu = meter.read(), process_time() - cpu
+    ending.set()
+    _, late = await asyncio.wait(tasks, timeout=GRACE)
+    for task in late:
+        task.cancel()
+    return _result(plan, tally, usages, cpu)
+
+
+async def _measured(seconds: float, during: Callable[[], Awaitable[None]] | None) -> None:
+    await asyncio.gather(asyncio.sleep(seconds), during() if during else asyncio.sleep(0))
+
+
+async def _first_of(tasks: Sequence[asyncio.Task[None]], work: Awaitable[None]) -> None:
+    """Wait for the work; a guest that breaks down in the meantime breaks the run down."""
+    mine = asyncio.ensure_future(work)
+    done, _ = await asyncio.wait([mine, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    if mine not in done:
+        mine.cancel()
+    for task in done:
+        await task
+    if mine not in done:
+        raise LoadError("the load ended by itself")
+
+
+async def _closed_loop(guest: Guest, ending: asyncio.Event) -> None:
+    while not ending.is_set():
+        await guest.turn()
+
+
+def _result(plan: Plan, tally: Tally, usages: Sequence[Usage], cpu: float) -> Result:
+    ordered = sorted(tally.latencies)
+    orders, seconds = len(ordered), tally.ended - tally.began
+
+    def per_order(used: float) -> float:
+        return round(1000 * used / orders, 4) if orders else 0.0
+
+    return Result(
+        tables=len(plan.tokens),
+        rate=plan.rate,
+        seconds=round(seconds, 3),
+        orders=orders,
+        orders_per_second=round(orders / seconds, 1),
+        p50=percentile(ordered, 0.50),
+        p90=percentile(ordered, 0.90),
+        p99=percentile(ordered, 0.99),
+        max=percentile(ordered, 1.0),
+        longest_gap=round(1000 * tally.longest_gap, 2),
+        answers=dict(sorted(tally.statuses.items())),
+        kinds=dict(sorted(tally.kinds.items())),
+        unknown=tally.unknown,
+        violations=tally.violations,
+        first_violations=tally.first_violations,
+        generator_cpu=per_order(cpu),
+        processes=[
+            {"name": use.name, "pid": use.pid, "cpu_ms_per_order": per_order(use.cpu), "peak_mb": round(use.peak_mb, 1)}
+            for use in usages
+        ],
+    )
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The smallest of the ordered seconds below or at which `share` of them lie, in ms; 0 where there are none."""
+    if not ordered:
+        return 0.0
+    return round(1000 * ordered[max(0, math.ceil(share * len(ordered)) - 1)], 2)

@@ -1,0 +1,80 @@
+"""What is counted while the load runs."""
+
+from array import array
+from collections import Counter
+from pathlib import Path
+from time import perf_counter
+from typing import IO
+
+import orjson
+
+KEPT_VIOLATIONS = 20
+
+
+class Tally:
+    """Counts and latencies (s) since `begin`; violations count from the start, whether warm or not."""
+
+    def __init__(self, acks: Path | None = None) -> None:
+        self._acks: IO[bytes] | None = acks.open("wb") if acks else None
+        self.violations = 0
+        self.first_violations: list[str] = []
+        self.unknown = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was counted: the measurement starts here."""
+        self.began = self._last = perf_counter()
+        self.ended = 0.0
+        self.latencies = array("d")
+        self.longest_gap = 0.0
+        self.statuses: Counter[str] = Counter()
+        self.kinds: Counter[str] = Counter()
+
+    def end(self) -> None:
+        """The measurement ends; what comes after it is checked, not counted."""
+        self.ended = perf_counter()
+        self.longest_gap = max(self.longest_gap, self.ended - self._last)
+
+    def answer(self, status: str) -> None:
+        """An answer came: its status, or `lost`."""
+        if not self.ended:
+            self.statuses[status] += 1
+
+    def kind(self, kind: str) -> None:
+        """A request of this kind was sent on top of the plain orders."""
+        if not self.ended:
+            self.kinds[kind] += 1
+
+    def acknowledged(self, since: float) -> None:
+        """An order that should have been sent at `since` has its first 201."""
+        if self.ended:
+            return
+        now = perf_counter()
+        self.latencies.append(now - since)
+        self.longest_gap = max(self.longest_gap, now - self._last)
+        self._last = now
+
+    def note(self, table: str, session: int, version: int, order_id: str, client_order_id: str) -> None:
+        """Write an acknowledged order down, for the audit."""
+        if self._acks is not None:
+            line = {
+                "table": table,
+                "session": session,
+                "version": version,
+                "order_id": order_id,
+                "client_order_id": client_order_id,
+            }
+            self._acks.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+    def violation(self, table: str, wrong: str | None) -> None:
+        """Count a breach of the contract, where `wrong` is one."""
+        if wrong is None:
+            return
+        self.violations += 1
+        if len(self.first_violations) < KEPT_VIOLATIONS:
+            self.first_violations.append(f"{table}: {wrong}")
+
+    def close(self) -> None:
+        """The file of acknowledged orders is whole."""
+        if self._acks is not None:
+            self._acks.close()
