@@ -1,0 +1,220 @@
+"""Signed tokens of pads and staff, and the keys that sign them.
+
+A key is one file in the keys folder, named by a rising number: the newest signs, the newest few verify. Workers look at
+the folder again every half minute, and at once (though not more often than every second) for a key id that they do not
+know: so a rotation needs no restart.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import jwt
+
+from app.domain.claims import ROLES, Claims, Role
+
+ALGORITHM = "HS256"
+KEY_BYTES = 32  # of the hash's own length; PyJWT refuses a shorter one
+RESCAN_SECONDS = 30.0  # until a retired key is retired everywhere
+UNKNOWN_KEY_RESCAN_SECONDS = 1.0  # a flood of forged key ids must not become a flood of directory reads
+CACHE_SIZE = 16_384  # tokens; several for each table of a large deployment
+LEEWAY_SECONDS = 10  # a token signed by a machine whose clock is a little ahead
+MAX_TOKEN = 4096  # characters
+
+
+class KeysError(Exception):
+    """The keys cannot be read or made; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A signing key; its id is a hash of it, so that keys of two deployments are never taken for one another."""
+
+    number: int
+    id: str
+    secret: bytes
+
+
+class Keys:
+    """The folder of keys. Safe between processes that start at once: the first to make a file wins."""
+
+    def __init__(self, folder: Path, live: int) -> None:
+        self._folder = folder
+        self._live = live
+
+    def load(self) -> list[Key]:
+        """The live keys, newest first; the first one ever is made here.
+
+        Raises:
+            KeysError: the folder cannot be read or written, or holds a file that is no key.
+        """
+        try:
+            keys = self._read()
+            if not keys:
+                self._make(1)
+                keys = self._read()
+        except OSError as error:
+            raise KeysError(f"signing keys in {self._folder}: {error}") from error
+        return keys
+
+    def rotate(self) -> Key:
+        """Make a key that signs from now on, and delete those that no longer verify.
+
+        Raises:
+            KeysError: as for `load`.
+        """
+        newest = self.load()[0]
+        try:
+            self._make(newest.number + 1)
+            keys = self._read()
+            for path in self._files()[self._live :]:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise KeysError(f"signing keys in {self._folder}: {error}") from error
+        return keys[0]
+
+    def _files(self) -> list[Path]:
+        paths = [path for path in self._folder.glob("*.key") if path.stem.isdecimal()]
+        return sorted(paths, key=lambda path: int(path.stem), reverse=True)
+
+    def _read(self) -> list[Key]:
+        keys = []
+        for path in self._files()[: self._live]:
+            try:
+                secret = bytes.fromhex(path.read_text().strip())
+            except ValueError as error:
+                raise KeysError(f"{path} is no key: {error}") from error
+            if len(secret) < KEY_BYTES:
+                raise KeysError(f"{path} is too short for a key: {len(secret)} bytes of at least {KEY_BYTES}")
+            keys.append(Key(int(path.stem), blake2b(secret, digest_size=8).hexdigest(), secret))
+        return keys
+
+    def _make(self, number: int) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self._folder / f".{number}.{os.getpid()}.{secrets.token_hex(4)}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(KEY_BYTES) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            # A link appears whole or not at all, and never replaces another process's key.
+            os.link(draft, self._folder / f"{number:04}.key")
+        except FileExistsError:
+            pass  # another process was first: its key is the one
+        finally:
+            draft.unlink()
+
+
+class SignedTokens:
+    """Signs and verifies tokens; verified ones are remembered until they expire or a key changes."""
+
+    def __init__(
+        self, keys: Keys, *, issuer: str, audience: str, ttl_seconds: float, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Read the keys.
+
+        Raises:
+            KeysError: they cannot be read or made.
+        """
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._ttl = ttl_seconds
+        self._clock = clock
+        self._live: dict[str, bytes] = {}
+        self._signing: Key
+        self._next_scan = 0.0
+        self._next_unknown_scan = 0.0
+        self._verified: dict[str, Claims] = {}
+        self._use(keys.load())
+
+    def sign(self, role: Role, table: str = "", session: int = 0) -> str:
+        """A token of this role; a pad's names its table and session."""
+        now = int(self._clock())
+        payload: dict[str, Any] = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "iat": now,
+            "exp": now + int(self._ttl),
+            "role": role,
+        }
+        if table:
+            payload |= {"table": table, "session": session}
+        return jwt.encode(payload, self._signing.secret, algorithm=ALGORITHM, headers={"kid": self._signing.id})
+
+    def verify(self, token: str) -> Claims | None:
+        """Who holds this token; None for one that is forged, expired or not of this deployment."""
+        now = self._clock()
+        if now >= self._next_scan:
+            self._rescan(now)
+        claims = self._verified.get(token)
+        if claims is None:
+            claims = self._decode(token, now)
+            if claims is None:
+                return None
+            if len(self._verified) >= CACHE_SIZE:
+                del self._verified[next(iter(self._verified))]  # the oldest; one that is in use comes back at once
+            self._verified[token] = claims
+        if now >= claims.expires:
+            del self._verified[token]
+            return None
+        return claims
+
+    def _decode(self, token: str, now: float) -> Claims | None:
+        if len(token) > MAX_TOKEN:
+            return None
+        try:
+            key_id = jwt.get_unverified_header(token).get("kid")
+            if key_id not in self._live and now >= self._next_unknown_scan:
+                self._rescan(now)
+            if not isinstance(key_id, str) or key_id not in self._live:
+                return None
+            payload = jwt.decode(
+                token,
+                self._live[key_id],
+                algorithms=[ALGORITHM],
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=LEEWAY_SECONDS,
+                # Expiry is judged by `verify` on each use, by one clock.
+                options={
+                    "require": ["iss", "aud", "iat", "exp"],
+                    "verify_exp": False,
+                    "enforce_minimum_key_length": True,
+                },
+            )
+        # Beyond PyJWT's own errors: what its header and claims checks raise on a value of a type they do not expect.
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, RecursionError):
+            return None
+        return _claims(payload)
+
+    def _rescan(self, now: float) -> None:
+        self._next_scan = now + RESCAN_SECONDS
+        self._next_unknown_scan = now + UNKNOWN_KEY_RESCAN_SECONDS
+        try:
+            keys = self._keys.load()
+        except KeysError:
+            return  # the keys in memory go on: a folder that is away for a moment must not log every pad out
+        if {key.id for key in keys} != set(self._live):
+            self._use(keys)
+
+    def _use(self, keys: list[Key]) -> None:
+        self._signing = keys[0]
+        self._live = {key.id: key.secret for key in keys}
+        self._verified.clear()
+
+
+def _claims(payload: dict[str, Any]) -> Claims | None:
+    role, expires = payload.get("role"), payload.get("exp")
+    table, session = payload.get("table", ""), payload.get("session", 0)
+    if role not in ROLES or type(expires) is not int or type(table) is not str or type(session) is not int:
+        return None
+    if (role == "pad") != (bool(table) and session > 0):
+        return None
+    return Claims(role, expires, table, session)

@@ -1,0 +1,49 @@
+"""The contract's answers, as bytes that are made once where they can be."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+JSON = "application/json"
+
+ERRORS: Mapping[int, str] = {
+    400: "Invalid request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Version conflict",
+    413: "Payload too large",
+    422: "Order id reused",
+    500: "Internal error",
+    503: "Service unavailable",
+}
+INVALID_ITEM = "Invalid item"
+FETCH_FAILED = "Fetch failed"
+
+# What each status must say beside its body (RFC 9110).
+_HEADERS: Mapping[int, Mapping[str, str]] = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
+_BODIES: Mapping[int, bytes] = {status: orjson.dumps({"error": error}) for status, error in ERRORS.items()}
+
+
+def answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """JSON that is bytes already."""
+    return web.Response(body=body, status=status, headers=headers, content_type=JSON)
+
+
+def answer_json(value: Any, status: int = 200) -> web.Response:
+    """A value as JSON."""
+    return answer(orjson.dumps(value), status)
+
+
+def refuse(status: int, detail: str = "", *, error: str = "", **more: Any) -> web.Response:
+    """The contract's answer of this status; `detail` and `more` stand behind what the contract names."""
+    headers = _HEADERS.get(status)
+    if not (detail or error or more):
+        return answer(_BODIES[status], status, headers)
+    body: dict[str, Any] = {"error": error or ERRORS[status], **more}
+    if detail:
+        body["detail"] = detail
+    return answer(orjson.dumps(body), status, headers)

@@ -1,0 +1,70 @@
+"""Round every view: a request id, and the contract's answer for whatever a view did not answer itself."""
+
+import itertools
+import re
+import secrets
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from app.ports import UnavailableError
+from app.web.answers import ERRORS, refuse
+
+REQUEST_ID = "X-Request-Id"
+
+_log = structlog.get_logger(__name__)
+_given = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_process = secrets.token_hex(4)
+_numbers = itertools.count(1)
+
+
+@web.middleware
+async def contract(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer as the contract says, and name the request; the client's own id is kept where it is a plain one."""
+    given = request.headers.get(REQUEST_ID)
+    request_id = given if given and _given.fullmatch(given) else f"{_process}-{next(_numbers):x}"
+    response: web.StreamResponse
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        if error.status < web.HTTPBadRequest.status_code:
+            raise
+        response = _of_aiohttp(request, error)
+    except UnavailableError:
+        response = refuse(503)
+    except ConnectionResetError:
+        if request.transport is None:
+            raise  # the client hung up: nobody is there to be answered
+        response = _fault(request, request_id)
+    except Exception:  # noqa: BLE001 - the last line of defence: logged, nothing shown
+        response = _fault(request, request_id)
+    response.headers[REQUEST_ID] = request_id
+    return response
+
+
+def _fault(request: web.Request, request_id: str) -> web.Response:
+    _log.exception("request failed", request_id=request_id, method=request.method, path=request.path[:200])
+    return refuse(500)
+
+
+def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        methods = ",".join(sorted(error.allowed_methods | {hdrs.METH_OPTIONS}))
+        response = web.Response(status=204) if request.method == hdrs.METH_OPTIONS else refuse(405)
+        response.headers[hdrs.ALLOW] = methods
+        return response
+    if error.status == web.HTTPBadRequest.status_code:
+        return refuse(400, error.text or "")
+    return refuse(error.status, error=ERRORS.get(error.status, error.reason))
+
+
+async def expect_within(request: web.Request, limit: int) -> web.Response | None:
+    """Answer `Expect: 100-continue`: a body that is too large is refused before it is sent."""
+    if request.content_length is not None and request.content_length > limit:
+        return refuse(413)
+    if request.headers.get(hdrs.EXPECT, "").lower() != "100-continue":
+        return refuse(417, error="Expectation failed")
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0  # as aiohttp's own handler does: the answer proper has not begun
+    return None
