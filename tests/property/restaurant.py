@@ -1,0 +1,62 @@
+"""Commands as the views append them, for the property tests."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from app.domain import row as row_module
+from app.domain.ids import fingerprint, order_id
+from app.messages import CloseSession, Line, OpenSession, PlaceOrder
+
+HOUR = 3_600_000
+
+
+def place(
+    client_id: str,
+    *,
+    table: str = "T1",
+    session: int = 1,
+    version: int = 0,
+    quantity: int = 1,
+    refusal: str = "",
+) -> PlaceOrder:
+    """An order of so many salmons."""
+    lines = (Line("m1", "Grilled Salmon", quantity, 1899),)
+    return PlaceOrder(
+        request_id="r",
+        reply_to="here",
+        table=table,
+        session=session,
+        version=version,
+        client_order_id=client_id,
+        order_id=order_id(table, session, client_id),
+        fingerprint=fingerprint(lines, ""),
+        lines=lines,
+        total=quantity * 1899,
+        currency="EUR",
+        refusal=refusal,
+    )
+
+
+def open_session(session: int = 1, table: str = "T1") -> OpenSession:
+    """A party sits down."""
+    return OpenSession(request_id="r", reply_to="here", table=table, session=session)
+
+
+def close_session(session: int = 1, table: str = "T1") -> CloseSession:
+    """A party leaves."""
+    return CloseSession(request_id="r", reply_to="here", table=table, session=session)
+
+
+@contextmanager
+def chunks_of(count: int) -> Iterator[None]:
+    """Chunks of so few ids that short runs fill many."""
+    patched: dict[str, Any] = {"CHUNK_IDS": count, "CHUNK_BYTES": count * row_module.ID_BYTES}
+    before = {name: getattr(row_module, name) for name in patched}
+    for name, value in patched.items():
+        setattr(row_module, name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(row_module, name, value)
