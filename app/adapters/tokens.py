@@ -17,6 +17,7 @@ from typing import Any
 import jwt
 
 from app.domain.claims import ROLES, Claims, Role
+from app.settings import Settings
 
 ALGORITHM = "HS256"
 KEY_BYTES = 32  # of the hash's own length; PyJWT refuses a shorter one
@@ -133,6 +134,21 @@ class SignedTokens:
         self._next_unknown_scan = 0.0
         self._verified: dict[str, Claims] = {}
         self._use(keys.load())
+
+    @classmethod
+    def of(cls, settings: Settings) -> "SignedTokens":
+        """The tokens of this deployment.
+
+        Raises:
+            KeysError: its keys cannot be read or made.
+        """
+        tokens = settings.tokens
+        return cls(
+            Keys(settings.keys_dir, tokens.live_keys),
+            issuer=tokens.issuer,
+            audience=tokens.audience,
+            ttl_seconds=tokens.ttl_hours * 3600,
+        )
 
     def sign(self, role: Role, table: str = "", session: int = 0) -> str:
         """A token of this role; a pad's names its table and session."""

@@ -1,0 +1,130 @@
+"""Tokens of pads and staff; opens the tables that they are for."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import click
+from yarl import URL
+
+from app.adapters.tokens import Keys, KeysError, SignedTokens
+from app.domain.claims import Role
+from app.settings import SettingsError, load
+
+CONCURRENT = 32  # requests; 3,000 tables take seconds, and guests' orders go on beside them
+RETRY_SECONDS = 30.0  # as long as a service that restarts may need
+PAUSE_SECONDS = 0.5
+REQUEST_SECONDS = 15.0  # above the views' own deadline, so that their 503 is seen
+
+
+class TokenCommandError(click.ClickException):
+    """What stopped the command, in a sentence with what to do."""
+
+
+@click.command()
+@click.argument("tables", nargs=-1)
+@click.option(
+    "--role",
+    type=click.Choice(["pad", "kitchen", "manager", "operator"]),
+    default="pad",
+    show_default=True,
+    help="whose token; only a pad's names a table",
+)
+@click.option("--close", "closing", is_flag=True, help="close the tables' sessions: their tokens end")
+@click.option("--rotate-keys", is_flag=True, help="make a new signing key; tokens of the one before stay valid")
+@click.option("--url", help="the orders service, where it is not the local stack's")
+def command(tables: tuple[str, ...], role: Role, closing: bool, rotate_keys: bool, url: str | None) -> None:
+    """Open the TABLES where none is open and print `TABLE TOKEN` for each; or print a token of another role."""
+    if rotate_keys + closing + (role != "pad") > 1 or bool(tables) == (rotate_keys or role != "pad"):
+        raise click.UsageError("name tables (with or without --close), or one of --role and --rotate-keys")
+    try:
+        settings = load()
+        if rotate_keys:
+            key = Keys(settings.keys_dir, settings.tokens.live_keys).rotate()
+            click.echo(f"key {key.id} signs from now on")
+            return
+        tokens = SignedTokens.of(settings)
+    except (SettingsError, KeysError) as error:
+        raise TokenCommandError(str(error)) from error
+    if role != "pad":
+        click.echo(tokens.sign(role))
+        return
+    floor = Floor(url or settings.orders_url, tokens.sign("operator"))
+    if closing:
+        asyncio.run(floor.each(tables, floor.close))
+        return
+    for table, session in zip(tables, asyncio.run(floor.each(tables, floor.open)), strict=True):
+        sys.stdout.write(f"{table} {tokens.sign('pad', table, session)}\n")
+
+
+class Floor:
+    """The tables of a running stack, seen through its HTTP interface."""
+
+    def __init__(self, url: str, operator_token: str) -> None:
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {operator_token}"}
+        self._session: aiohttp.ClientSession
+        self._reached = False  # once it was, a refused connection is a worker that restarts
+
+    async def each(self, tables: tuple[str, ...], act: Callable[[str], Coroutine[Any, Any, int]]) -> list[int]:
+        """Do the same at every table, some at once; the results in the tables' order."""
+        limit = asyncio.Semaphore(CONCURRENT)
+
+        async def at(table: str) -> int:
+            async with limit:
+                return await act(table)
+
+        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+        async with aiohttp.ClientSession(headers=self._headers, timeout=timeout) as self._session:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(at(table)) for table in tables]
+            except* TokenCommandError as errors:
+                raise errors.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    async def open(self, table: str) -> int:
+        """Open the table's next session where none is open; the number of the open one."""
+        session: int = (await self._post(table, "open"))["session"]
+        return session
+
+    async def close(self, table: str) -> int:
+        """Close the table's session; its number."""
+        session: int = (await self._post(table, "close"))["session"]
+        return session
+
+    async def _post(self, table: str, action: str) -> Any:
+        deadline = time.monotonic() + RETRY_SECONDS
+        while True:
+            refusal = f"{self._url} gave no answer"
+            try:
+                # Quoted, so that a wrong table number is refused there and does not become another path.
+                path = f"{self._url}/tables/{quote(table, safe='')}/{action}"
+                async with self._session.post(URL(path, encoded=True)) as answer:
+                    self._reached = True
+                    if answer.status in (200, 201):
+                        return await answer.json()
+                    refusal = f"table {table!r}: {answer.status} {(await answer.text())[:300]}"
+                    if answer.status == 404:
+                        raise TokenCommandError(_not_found(table, action))
+                    if answer.status != 503:
+                        raise TokenCommandError(refusal)
+            except aiohttp.ClientConnectorError as error:
+                refusal = f"nothing answers at {self._url}: `make up` starts the stack, `python -m app status` tells"
+                if not self._reached:
+                    raise TokenCommandError(refusal) from error
+            except (aiohttp.ClientError, TimeoutError) as error:
+                refusal = f"{self._url}: {error or 'no answer in time'}"
+            if time.monotonic() > deadline:
+                raise TokenCommandError(f"{refusal}; tried for {RETRY_SECONDS:.0f} s")
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+def _not_found(table: str, action: str) -> str:
+    if action == "close":
+        return f"table {table!r} has never been opened"
+    return f"{table!r} is no table number: 1 to 64 of A-Z a-z 0-9 . _ : - are allowed"

@@ -1,0 +1,56 @@
+"""aiohttp's server, answering as the contract says also where no view or middleware is reached."""
+
+import structlog
+from aiohttp import web
+from aiohttp.http import HttpProcessingError
+from aiohttp.web_protocol import RequestHandler
+
+from app.web.answers import refuse
+
+_log = structlog.get_logger(__name__)
+
+
+class ContractHandler(RequestHandler):
+    """One connection."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what could not be parsed, or failed outside the views; the connection closes after it."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun already, another cannot follow")
+        if isinstance(exc, HttpProcessingError):
+            # A client's mistake, not ours: no traceback of it in the log.
+            _log.info("not HTTP", remote=request.remote, reason=(message or "")[:200])
+            response = refuse(400, "this is not HTTP as the server reads it")
+        else:
+            _log.error("request failed outside the views", status=status, exc_info=exc)
+            response = refuse(500)
+        response.force_close()
+        return response
+
+
+class ContractServer(web.Server):
+    """Makes our handler for each connection."""
+
+    def __call__(self) -> RequestHandler:
+        """A handler for a new connection."""
+        return ContractHandler(self, loop=self._loop, **self._kwargs)
+
+
+class ContractRunner(web.AppRunner):
+    """Runs an application on our server; in place of `web.AppRunner`."""
+
+    __slots__ = ()
+
+    async def _make_server(self) -> web.Server:
+        server = await super()._make_server()
+        # aiohttp has no way to name the server's or the handler's class.
+        server.__class__ = ContractServer
+        return server
