@@ -135,21 +135,6 @@ class SignedTokens:
         self._verified: dict[str, Claims] = {}
         self._use(keys.load())
 
-    @classmethod
-    def of(cls, settings: Settings) -> "SignedTokens":
-        """The tokens of this deployment.
-
-        Raises:
-            KeysError: its keys cannot be read or made.
-        """
-        tokens = settings.tokens
-        return cls(
-            Keys(settings.keys_dir, tokens.live_keys),
-            issuer=tokens.issuer,
-            audience=tokens.audience,
-            ttl_seconds=tokens.ttl_hours * 3600,
-        )
-
     def sign(self, role: Role, table: str = "", session: int = 0) -> str:
         """A token of this role; a pad's names its table and session."""
         now = int(self._clock())
@@ -234,3 +219,18 @@ def _claims(payload: dict[str, Any]) -> Claims | None:
     if (role == "pad") != (bool(table) and session > 0):
         return None
     return Claims(role, expires, table, session)
+
+
+def signed_tokens(settings: Settings) -> SignedTokens:
+    """The tokens of this deployment.
+
+    Raises:
+        KeysError: the keys cannot be read or made.
+    """
+    tokens = settings.tokens
+    return SignedTokens(
+        Keys(settings.keys_dir, tokens.live_keys),
+        issuer=tokens.issuer,
+        audience=tokens.audience,
+        ttl_seconds=tokens.ttl_hours * 3600,
+    )

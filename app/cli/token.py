@@ -11,7 +11,7 @@ import aiohttp
 import click
 from yarl import URL
 
-from app.adapters.tokens import Keys, KeysError, SignedTokens
+from app.adapters.tokens import Keys, KeysError, signed_tokens
 from app.domain.claims import Role
 from app.settings import SettingsError, load
 
@@ -47,7 +47,7 @@ def command(tables: tuple[str, ...], role: Role, closing: bool, rotate_keys: boo
             key = Keys(settings.keys_dir, settings.tokens.live_keys).rotate()
             click.echo(f"key {key.id} signs from now on")
             return
-        tokens = SignedTokens.of(settings)
+        tokens = signed_tokens(settings)
     except (SettingsError, KeysError) as error:
         raise TokenCommandError(str(error)) from error
     if role != "pad":
