@@ -145,6 +145,7 @@ class Settings(BaseSettings):
     data_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(
         default=Path("var"), validate_default=True, description="state, logs, keys; survives down and up"
     )
+    host: str = Field(default="127.0.0.1", min_length=1, description="where the other workers reach this one's port")
     nodes: Literal[1, 3] = Field(default=1, description="Kafka brokers and Cassandra nodes of the local stack")
     workers: int = Field(default=2, ge=1, le=64, description="order workers of the local stack")
     ledgers: int = Field(default=1, ge=1, le=16, description="ledger workers of the local stack")

@@ -24,6 +24,7 @@ _LENGTH = struct.Struct(">I")
 MAX_FRAME = 16 * 1024 * 1024
 MAX_BUFFERED = 8 * 1024 * 1024  # to a worker that does not read: its views have given up long before
 NONCE_BYTES = 32
+KEY_BYTES = 32
 CONNECT_SECONDS = 2.0
 
 _encoder = msgspec.msgpack.Encoder()
@@ -228,3 +229,20 @@ class Link:
 def _clear_socket(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)  # of an earlier process: only one worker has this index
+
+
+def link_key(folder: Path) -> bytes:
+    """The key that workers share, from a file in the folder of keys; made by the first that asks."""
+    path = folder / "link.secret"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = folder / f".link.{os.getpid()}"
+    draft.write_bytes(b"")
+    draft.chmod(0o600)
+    draft.write_text(os.urandom(KEY_BYTES).hex())
+    try:
+        os.link(draft, path)  # whole or not at all, and never in the place of another's
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return bytes.fromhex(path.read_text())

@@ -55,7 +55,6 @@ class OrdersAgent:
         self._max_in_flight = max_in_flight
         self._progress = asyncio.Event()
         writer.on_delivered(self._on_delivered)
-        rows.recovered = self.take_over
 
     @property
     def in_flight(self) -> int:
@@ -76,6 +75,7 @@ class OrdersAgent:
                 self._writer.lane(ORDER_IDS_CHANGELOG, number),
                 self._writer.lane(ORDER_EVENTS, number),
             )
+            lanes.rows.read_up_to(read_up_to)
             partition = Partition(number, self._rows.rows(number), self._chunks.chunks(number), lanes, self._answers)
             for table in sorted(self._rows.stale.pop(number, ())):
                 partition.write_row(table, partition.row(table))  # a stranger's row came last: say ours again

@@ -166,6 +166,12 @@ def encode_id(id_hash: bytes, fingerprint: bytes, offset: int) -> bytes:
     return _ID.pack(id_hash, fingerprint, offset)
 
 
+def accepted_ids(ids: bytes, base: int) -> Iterator[AcceptedId]:
+    """Each id of a run that begins at version `base`."""
+    for index, (_, fingerprint, offset) in enumerate(_ID.iter_unpack(ids)):
+        yield AcceptedId(base + index, fingerprint, offset)
+
+
 def _find(ids: bytes, id_hash: bytes, base: int) -> AcceptedId | None:
     at = ids.find(id_hash)
     while at >= 0:

@@ -1,0 +1,86 @@
+"""The way of a command to its owner, seen from the view."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from app.adapters.edge import KafkaEdge
+from app.messages import Answer, OpenSession
+from app.ports import UnavailableError
+
+
+class KeptCommands:
+    """Keeps what is appended; the test answers."""
+
+    def __init__(self) -> None:
+        self.keys: list[bytes] = []
+        self.fail: list[Callable[[str], None]] = []
+        self.full = False
+
+    def append(self, key: bytes, value: bytes, on_failure: Callable[[str], None]) -> None:
+        if self.full:
+            raise BufferError("queue full")
+        self.keys.append(key)
+        self.fail.append(on_failure)
+
+
+def edge_of(commands: KeptCommands, deadline: float = 5.0, max_waiting: int = 10) -> KafkaEdge:
+    return KafkaEdge(commands, "unix:here", deadline, max_waiting)
+
+
+def opening(edge: KafkaEdge) -> OpenSession:
+    return OpenSession(edge.new_request_id(), edge.address, "T1", 1)
+
+
+async def test_a_view_gets_the_answer_to_its_own_request() -> None:
+    commands = KeptCommands()
+    edge = edge_of(commands)
+    first, second = opening(edge), opening(edge)
+    asked = [asyncio.ensure_future(edge.ask(command)) for command in (first, second)]
+    await asyncio.sleep(0)
+    edge.resolve(Answer(second.request_id, "unchanged"))
+    edge.resolve(Answer(first.request_id, "opened", session=1))
+    edge.resolve(Answer("nobody's", "opened"))
+    assert [answer.outcome for answer in await asyncio.gather(*asked)] == ["opened", "unchanged"]
+    assert commands.keys == [b"T1", b"T1"]
+    assert edge.waiting == 0
+
+
+async def test_without_an_answer_the_view_gives_up_at_its_deadline() -> None:
+    edge = edge_of(KeptCommands(), deadline=0.01)
+    with pytest.raises(UnavailableError, match="no answer"):
+        await edge.ask(opening(edge))
+    assert edge.waiting == 0
+
+
+async def test_past_the_bound_an_order_is_refused_at_once() -> None:
+    edge = edge_of(KeptCommands(), max_waiting=1)
+    waiting = asyncio.ensure_future(edge.ask(opening(edge)))
+    await asyncio.sleep(0)
+    with pytest.raises(UnavailableError, match="wait already"):
+        await edge.ask(opening(edge))
+    waiting.cancel()
+
+
+async def test_a_command_that_kafka_did_not_take_fails_the_request() -> None:
+    commands = KeptCommands()
+    edge = edge_of(commands)
+    asked = asyncio.ensure_future(edge.ask(opening(edge)))
+    await asyncio.sleep(0)
+    await asyncio.to_thread(commands.fail[0], "timed out")
+    with pytest.raises(UnavailableError, match="timed out"):
+        await asked
+    commands.full = True
+    with pytest.raises(UnavailableError, match="no more"):
+        await edge.ask(opening(edge))
+
+
+async def test_a_command_decided_long_ago_is_no_answer() -> None:
+    edge = edge_of(KeptCommands())
+    command = opening(edge)
+    asked = asyncio.ensure_future(edge.ask(command))
+    await asyncio.sleep(0)
+    edge.resolve(Answer(command.request_id, "unknown"))
+    with pytest.raises(UnavailableError, match="decided on before"):
+        await asked

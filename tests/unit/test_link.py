@@ -1,0 +1,99 @@
+"""Answers between two workers, over real sockets."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+
+from app.adapters.link import Link, link_key
+from app.messages import Answer
+
+KEY = b"k" * 32
+
+
+def unix_address(folder: Path, name: str) -> str:
+    return f"unix:{folder / name}"
+
+
+def tcp_address() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"tcp:127.0.0.1:{probe.getsockname()[1]}"
+
+
+async def wait_for(answers: list[Answer], count: int) -> None:
+    async with asyncio.timeout(5):
+        while len(answers) < count:  # noqa: ASYNC110 - filled by a callback
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("kind", ["unix", "tcp"])
+async def test_answers_reach_the_other_worker_in_order(kind: str, tmp_path: Path) -> None:
+    got: list[Answer] = []
+    addresses = (
+        [unix_address(tmp_path, "a"), unix_address(tmp_path, "b")] if kind == "unix" else [tcp_address(), tcp_address()]
+    )
+    here, there = Link(addresses[0], KEY, got.append), Link(addresses[1], KEY, got.append)
+    await here.start()
+    await there.start()
+    sent = [Answer(f"r{n}", "accepted", n) for n in range(500)]
+    for answer in sent:
+        here.give(there.address, answer)
+    await wait_for(got, len(sent))
+    assert got == sent
+    await here.stop()
+    await there.stop()
+
+
+async def test_an_answer_to_this_worker_itself_is_handed_over(tmp_path: Path) -> None:
+    got: list[Answer] = []
+    link = Link(unix_address(tmp_path, "a"), KEY, got.append)
+    link.give(link.address, Answer("r", "replayed", 3))
+    assert got == [Answer("r", "replayed", 3)]
+
+
+async def test_a_worker_with_another_key_is_refused(tmp_path: Path) -> None:
+    got: list[Answer] = []
+    here, there = (
+        Link(unix_address(tmp_path, "a"), b"x" * 32, got.append),
+        Link(unix_address(tmp_path, "b"), KEY, got.append),
+    )
+    await there.start()
+    here.give(there.address, Answer("r", "accepted"))
+    reader, writer = await asyncio.open_unix_connection(tmp_path / "b")
+    await reader.readexactly(32)  # by now the other connection was judged, too
+    assert got == []
+    writer.close()
+    await here.stop()
+    await there.stop()
+
+
+async def test_after_a_worker_was_away_its_successor_gets_the_answers(tmp_path: Path) -> None:
+    got: list[Answer] = []
+    here, first = Link(unix_address(tmp_path, "a"), KEY, got.append), Link(unix_address(tmp_path, "b"), KEY, got.append)
+    here.give(first.address, Answer("lost", "accepted"))
+    await first.start()
+    async with asyncio.timeout(5):
+        while not any(answer.request_id == "found" for answer in got):
+            here.give(first.address, Answer("found", "accepted"))
+            await asyncio.sleep(0.01)
+    await here.stop()
+    await first.stop()
+
+
+async def test_garbage_on_the_link_closes_it(tmp_path: Path) -> None:
+    link = Link(unix_address(tmp_path, "a"), KEY, lambda _: None)
+    await link.start()
+    reader, writer = await asyncio.open_unix_connection(tmp_path / "a")
+    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    async with asyncio.timeout(5):
+        await reader.readexactly(32)
+        assert await reader.read() == b""
+    writer.close()
+    await link.stop()
+
+
+def test_all_workers_read_the_same_key(tmp_path: Path) -> None:
+    assert link_key(tmp_path / "keys") == link_key(tmp_path / "keys")
+    assert (tmp_path / "keys" / "link.secret").stat().st_mode & 0o077 == 0

@@ -1,0 +1,156 @@
+"""The pipeline of a partition: what was decided is completed in order, when Kafka has acknowledged it."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from app.agents.partition import Lanes, Partition
+from app.domain.row import CHUNK_IDS, NO_ROW, Chunk, Row, encode_id
+from app.messages import Answer
+from app.tables.rows import Chunks
+
+
+@dataclass
+class CountedLane:
+    """A lane whose acknowledgements the test gives."""
+
+    acked: int = 0
+    records: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+
+    @property
+    def sent(self) -> int:
+        return len(self.records)
+
+    def send(self, key: bytes, value: bytes | None) -> None:
+        self.records.append((key, value))
+
+    def read_up_to(self, offset: int) -> None:
+        raise AssertionError("not of a pipeline")
+
+    def strangers(self, end: int) -> list[tuple[int, int]]:
+        raise AssertionError("not of a pipeline")
+
+
+@dataclass
+class Command:
+    acked: bool = False
+
+    def ack(self) -> None:
+        self.acked = True
+
+
+@dataclass
+class GivenAnswers:
+    given: list[str] = field(default_factory=list)
+
+    def give(self, reply_to: str, answer: Answer) -> None:
+        self.given.append(f"{reply_to}:{answer.request_id}")
+
+
+class Bench:
+    """A partition with lanes in the test's hand."""
+
+    def __init__(self, rows: dict[str, Row] | None = None, chunks: Chunks | None = None) -> None:
+        self.rows, self.ids, self.events = CountedLane(), CountedLane(), CountedLane()
+        self.answers = GivenAnswers()
+        lanes: Any = Lanes(self.rows, self.ids, self.events)
+        self.partition = Partition(0, rows or {}, {} if chunks is None else chunks, lanes, self.answers)
+
+    def order(self, name: str) -> Command:
+        command = Command()
+        self.partition.write_row("T1", replace(NO_ROW, session=1, is_open=True))
+        self.events.send(b"T1", b"event")
+        self.partition.complete_later(command, "pad", Answer(name, "accepted"))
+        return command
+
+    def refusal(self, name: str) -> Command:
+        command = Command()
+        self.partition.complete_later(command, "pad", Answer(name, "version_conflict"))
+        return command
+
+
+def row_with(count: int, *, is_open: bool = True) -> Row:
+    ids = b"".join(encode_id(n.to_bytes(16, "big"), b"printed!", n) for n in range(count))
+    return replace(NO_ROW, session=1, is_open=is_open, version=count, ids=ids, time=77)
+
+
+def test_an_answer_waits_for_both_the_row_and_the_event() -> None:
+    bench = Bench()
+    command = bench.order("a")
+    bench.rows.acked = 1
+    bench.partition.advance()
+    assert bench.answers.given == []
+    assert not command.acked
+    bench.events.acked = 1
+    bench.partition.advance()
+    assert bench.answers.given == ["pad:a"]
+    assert command.acked
+
+
+def test_a_refusal_waits_for_what_was_decided_before_it() -> None:
+    bench = Bench()
+    bench.order("a")
+    bench.refusal("b")
+    bench.partition.advance()
+    assert bench.answers.given == []
+    bench.rows.acked = bench.events.acked = 1
+    bench.partition.advance()
+    assert bench.answers.given == ["pad:a", "pad:b"]
+
+
+def test_a_refusal_with_nothing_before_it_is_given_at_once() -> None:
+    bench = Bench()
+    bench.refusal("a")
+    bench.partition.advance()
+    assert bench.answers.given == ["pad:a"]
+
+
+def test_a_revoked_partition_still_answers_but_acks_nothing() -> None:
+    bench = Bench()
+    command = bench.order("a")
+    bench.partition.revoked = True
+    bench.rows.acked = bench.events.acked = 1
+    bench.partition.advance()
+    assert bench.answers.given == ["pad:a"]
+    assert not command.acked
+
+
+def test_a_full_chunk_of_order_ids_is_sent_once_and_leaves_the_row_when_it_is_acknowledged() -> None:
+    bench = Bench()
+    row = row_with(CHUNK_IDS)
+    bench.partition.send_missing_chunks("T1", row)
+    bench.partition.send_missing_chunks("T1", row)
+    assert [key for key, _ in bench.ids.records] == [b"T1/1/0"]
+    assert bench.partition.without_moved_ids("T1", row) == row
+    bench.ids.acked = 1
+    bench.partition.advance()
+    bench.partition.send_missing_chunks("T1", row)
+    assert bench.ids.sent == 1
+    after = bench.partition.without_moved_ids("T1", row)
+    assert after.base == CHUNK_IDS
+    assert after.ids == b""
+
+
+def test_the_ids_of_a_closed_session_are_sent_to_the_last() -> None:
+    bench = Bench()
+    bench.partition.send_missing_chunks("T1", row_with(CHUNK_IDS + 1, is_open=False))
+    assert [key for key, _ in bench.ids.records] == [b"T1/1/0", b"T1/1/1"]
+    assert bench.partition.chunks_under_way("T1", 1)
+    bench.ids.acked = 2
+    bench.partition.advance()
+    assert not bench.partition.chunks_under_way("T1", 1)
+
+
+def test_an_empty_row_sends_no_ids() -> None:
+    bench = Bench()
+    bench.partition.send_missing_chunks("T1", row_with(0, is_open=False))
+    bench.partition.send_missing_chunks("T1", row_with(CHUNK_IDS - 1))
+    assert bench.ids.sent == 0
+
+
+def test_ids_that_no_command_can_ask_for_are_deleted() -> None:
+    old, young = Chunk(0, 0, row_with(1).ids), Chunk(1, 4 * 86_400_000, row_with(1).ids)
+    chunks: Chunks = {("T1", 1): [old, young], ("T2", 1): [old]}
+    bench = Bench({"T1": replace(NO_ROW, session=2, time=4 * 86_400_000)}, chunks)
+    assert bench.partition.forget_old_chunks() == 2
+    assert chunks == {("T1", 1): [young]}
+    assert bench.ids.records == [(b"T1/1/0", None), (b"T2/1/0", None)]
