@@ -98,6 +98,18 @@ class Redis(Group):
     timeout: float = Field(default=0.1, gt=0, description="s; a cache slower than this is worse than none")
 
 
+class Menu(Group):
+    """How a change of the menu reaches the workers."""
+
+    refresh: float = Field(default=2.0, gt=0, le=600, description="s between two looks into Redis, per worker")
+    fresh: float = Field(
+        default=30.0, gt=0, description="s after which Cassandra is read again; a load that missed Redis shows by then"
+    )
+    expiry_hours: float = Field(
+        default=168, gt=0, description="in Redis; long, so that a worker started without Cassandra has a menu"
+    )
+
+
 class Tokens(Group):
     """Signed tokens of pads and staff."""
 
@@ -155,6 +167,7 @@ class Settings(BaseSettings):
     kafka: Kafka = Kafka()
     cassandra: Cassandra = Cassandra()
     redis: Redis = Redis()
+    menu: Menu = Menu()
     tokens: Tokens = Tokens()
     orders: Orders = Orders()
 

@@ -1,0 +1,199 @@
+"""The connection to Cassandra: made behind the scenes, kept, and its errors turned into ours.
+
+The driver does its network work on libev's thread; results come to the event loop by `call_soon_threadsafe`. What
+blocks (connecting, preparing) is done on a thread of our own, so that a service starts and runs without Cassandra.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from cassandra import ConsistencyLevel
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, ResponseFuture, Session
+from cassandra.io.libevreactor import LibevConnection
+from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.query import BoundStatement, PreparedStatement, tuple_factory
+
+from app.ports import UnavailableError
+from app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+PROTOCOL = 5  # Cassandra 4 and newer; named, since negotiating it costs a connection each time
+RECONNECT_SECONDS = 1.0  # the driver's own policy waits up to ten minutes, and gives up after 64 attempts
+FIRST_RETRY_SECONDS = 0.5
+LAST_RETRY_SECONDS = 5.0
+
+
+def new_cluster(settings: Settings, hosts: Sequence[str] | None = None, timeout: float | None = None) -> Cluster:
+    """A cluster object of the settings' nodes (or `hosts`), not connected yet; `shutdown` it also after a failure.
+
+    `timeout` in s is that of a request for which none is given; by default the one of reads.
+    """
+    routing = TokenAwarePolicy(DCAwareRoundRobinPolicy(settings.cassandra.data_center))
+    profile = ExecutionProfile(
+        load_balancing_policy=routing,
+        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+        request_timeout=timeout or settings.cassandra.read_timeout,
+        row_factory=tuple_factory,
+    )
+    return Cluster(
+        hosts or settings.cassandra_hosts,
+        port=settings.ports.of("cassandra"),
+        protocol_version=PROTOCOL,
+        connection_class=LibevConnection,
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        reconnection_policy=ConstantReconnectionPolicy(RECONNECT_SECONDS, max_attempts=None),
+        connect_timeout=5,
+        idle_heartbeat_interval=5,  # s; a node that went without a word is noticed within two of these
+        idle_heartbeat_timeout=5,
+    )
+
+
+def describe(error: BaseException) -> str:
+    """A driver's error in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+class Statement:
+    """A statement that is prepared as soon as Cassandra answers."""
+
+    __slots__ = ("cql", "prepared")
+
+    def __init__(self, cql: str) -> None:
+        self.cql = cql
+        self.prepared: PreparedStatement | None = None
+
+    def bind(self, parameters: Sequence[object]) -> BoundStatement:
+        """The statement with its values; UnavailableError before Cassandra was reached for the first time."""
+        if self.prepared is None:
+            raise UnavailableError("Cassandra has not answered yet")
+        return self.prepared.bind(parameters)
+
+
+class CassandraSession:
+    """One process's connection, shared by all that read and write; `prepare` everything, then `start`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._statements: list[Statement] = []
+        self._cluster: Cluster | None = None
+        self._session: Session | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._connect, name="cassandra-connect", daemon=True)
+
+    @property
+    def connected(self) -> bool:
+        """Whether Cassandra was reached and everything prepared, once; it may be away again since."""
+        return self._session is not None
+
+    def prepare(self, cql: str) -> Statement:
+        """Have this statement prepared when the connection is made."""
+        assert not self._thread.is_alive(), "prepare before start"
+        statement = Statement(cql)
+        self._statements.append(statement)
+        return statement
+
+    def start(self) -> None:
+        """Connect in the background, trying for ever."""
+        # What the driver says of every failed attempt, with a traceback, we say once per outage.
+        logging.getLogger("cassandra").setLevel(logging.CRITICAL)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Give up connecting, or close the connection."""
+        self._stopping.set()
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        if self._thread.ident is not None:
+            self._thread.join(timeout=LAST_RETRY_SECONDS)
+        if self._cluster is not None:
+            self._cluster.shutdown()
+
+    def _connect(self) -> None:
+        delay = FIRST_RETRY_SECONDS
+        said = ""
+        while not self._stopping.is_set():
+            cluster = new_cluster(self._settings)
+            try:
+                session = cluster.connect(self._settings.cassandra.keyspace)
+                for statement in self._statements:
+                    statement.prepared = session.prepare(statement.cql)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may succeed
+                cluster.shutdown()
+                reason = describe(error)
+                if type(error).__name__ != said:  # once per kind: the text holds what changes each time
+                    said = type(error).__name__
+                    log.warning("cassandra cannot be used yet, trying on", reason=reason)
+                self._stopping.wait(delay)
+                delay = min(delay * 2, LAST_RETRY_SECONDS)
+            else:
+                self._cluster, self._session = cluster, session
+                log.info("cassandra is connected", hosts=self._settings.cassandra_hosts)
+                return
+
+    async def rows(self, statement: Statement, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        """All rows of a query, page by page.
+
+        Raises:
+            UnavailableError: Cassandra is away, too slow or refuses.
+        """
+        bound = statement.bind(parameters)
+        rows: list[tuple[Any, ...]] = []
+        try:
+            future = self._send(bound, self._settings.cassandra.read_timeout)
+            rows += await _result(future) or ()
+            while future.has_more_pages:
+                future.start_fetching_next_page()
+                rows += await _result(future) or ()
+        except UnavailableError:
+            raise
+        except Exception as error:  # the driver's errors have no common base
+            raise UnavailableError(f"Cassandra: {describe(error)}") from error
+        return rows
+
+    async def write(self, query: object) -> None:
+        """Execute a bound statement or a batch.
+
+        Raises:
+            UnavailableError: it is not known to have been written.
+        """
+        try:
+            await _result(self._send(query, self._settings.cassandra.write_timeout))
+        except UnavailableError:
+            raise
+        except Exception as error:  # the driver's errors have no common base
+            raise UnavailableError(f"Cassandra: {describe(error)}") from error
+
+    def _send(self, query: object, timeout: float) -> ResponseFuture:
+        if self._session is None:
+            raise UnavailableError("Cassandra has not answered yet")
+        return self._session.execute_async(query, timeout=timeout)
+
+
+async def _result(response: ResponseFuture) -> Any:
+    """What the driver answers next: rows, or None; raises what the driver reports."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def done(value: object) -> None:
+        if not future.done():
+            future.set_result(value)
+
+    def failed(error: BaseException) -> None:
+        if not future.done():
+            future.set_exception(error)
+
+    def hand_over(function: Any, value: object) -> None:
+        if not loop.is_closed():  # an answer after the end of the process's loop is nobody's
+            loop.call_soon_threadsafe(function, value)
+
+    response.add_callbacks(
+        callback=lambda value: hand_over(done, value),
+        errback=lambda error: hand_over(failed, error),
+    )
+    return await future
