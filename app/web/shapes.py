@@ -127,14 +127,14 @@ class Problem(BaseModel):
     """What is wrong. `detail` names the field and what is allowed."""
 
     error: str
-    detail: str | None = Field(default=None, json_schema_extra={"type": "string"})
+    detail: str = ""
 
 
 class Conflict(Problem):
     """The table has another version. `missed` are the orders in between, left out where they cannot be had at once."""
 
     current_version: int
-    missed: list[OrderRead] | None = None
+    missed: list[OrderRead] = []
 
 
 def describe(error: ValidationError) -> str:
