@@ -206,7 +206,7 @@ def decide_open(row: Row, command: OfSession, at: At) -> SessionDecision:
             command.session,
         )
     # Read before. Whether it was this command that opened the session or an equal one, its event says the same.
-    if command.session <= row.session:
+    if 0 < command.session <= row.session:
         return SessionChanged(row, command.session, again=True)
     return SessionUnchanged(row)
 
@@ -218,6 +218,6 @@ def decide_close(row: Row, command: OfSession, at: At) -> SessionDecision:
             return SessionUnchanged(row)
         after = replace(row, is_open=False, offset=at.offset, time=max(row.time, at.time))
         return SessionChanged(after, command.session)
-    if command.session < row.session or (command.session == row.session and not row.is_open):
+    if 0 < command.session < row.session or (command.session == row.session and not row.is_open):
         return SessionChanged(row, command.session, again=True)
     return SessionUnchanged(row)
