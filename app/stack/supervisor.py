@@ -1,0 +1,288 @@
+"""The supervisor: keeps every part of the stack running until it is told to stop.
+
+One task per part: adopt or start it, wait for its end, start it again. What runs does not depend on the supervisor's
+life; a new one adopts it by its records.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import time
+from datetime import UTC, datetime
+from typing import TextIO, TypedDict
+
+import psutil
+
+from app.settings import Settings
+from app.stack import plan, probe, process
+from app.stack.layout import ROOT, Layout, StackError, State, write_atomically
+from app.stack.part import Part, Step
+from app.stack.process import Record
+
+PAUSE_FIRST, PAUSE_MOST = 0.1, 10.0  # s before an ended process is started again; doubles
+STEADY = 30.0  # s of life after which the next end counts as the first
+PROBE_EVERY = 0.1  # s, until ready
+LOG_CHECK = 60.0  # s between looks at the logs' lengths
+
+
+class Failure(TypedDict):
+    """How often a part could not be started or a step ended badly, and why the last time."""
+
+    times: int
+    why: str
+
+
+class Supervisor:
+    """All of the stack's processes."""
+
+    def __init__(self, settings: Settings, layout: Layout, state: State) -> None:
+        """Plan; nothing is started yet."""
+        self.settings, self.layout, self.state = settings, layout, state
+        self.environment = plan.environment(settings)
+        self.parts: dict[str, Part] = {part.name: part for part in plan.servers(settings, layout, state)}
+        self.steps: dict[str, Step] = {step.name: step for step in plan.steps(settings)}
+        self.done: dict[str, asyncio.Event] = {name: asyncio.Event() for name in self.steps}
+        self.ready: dict[str, asyncio.Event] = {name: asyncio.Event() for name in self.parts}
+        self.children: dict[int, subprocess.Popen[bytes]] = {}
+        self.keepers: dict[str, asyncio.Task[None]] = {}
+        self.failures: dict[str, Failure] = {}
+        self.stopping = asyncio.Event()
+        self.scaling = asyncio.Lock()
+
+    def say(self, text: str) -> None:
+        """One line to the supervisor's log."""
+        print(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {text}", flush=True)
+
+    async def run(self) -> None:
+        """Keep everything running until SIGTERM, SIGINT or a request to stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        process.find_unrecorded(self.layout)
+        self.state.save(self.layout)
+        self.note()
+        server = await self.listen()
+        for part in self.parts.values():
+            self.keep(part)
+        await self.match(self.state.workers)
+        background = [asyncio.create_task(self.perform(step)) for step in self.steps.values()]
+        background.append(asyncio.create_task(self.watch_logs()))
+        await self.stopping.wait()
+        self.say("stopping")
+        server.close()
+        for task in background:
+            task.cancel()
+        await self.stop()
+        self.layout.socket.unlink(missing_ok=True)
+        (self.layout.run / "supervisor.json").unlink(missing_ok=True)
+        self.say("stopped")
+
+    # Parts
+
+    def keep(self, part: Part) -> None:
+        """See to it that a part runs."""
+        self.parts[part.name] = part
+        self.keepers[part.name] = asyncio.create_task(self.keep_forever(part), name=part.name)
+
+    async def keep_forever(self, part: Part) -> None:
+        """Adopt or start the part, wait for its end, and again."""
+        pause, last_exit = PAUSE_FIRST, ""
+        while True:
+            record = process.read(self.layout, part.name)
+            if record and record.alive:
+                self.say(f"{part.name} adopted, pid {record.pid}")
+            else:
+                for step in part.needs:
+                    if step in self.done:
+                        await self.done[step].wait()
+                record = await self.start(part, record, last_exit)
+            if record:
+                watch = asyncio.create_task(self.watch_readiness(part, record))
+                try:
+                    last_exit = await self.wait_for_end(record)
+                finally:
+                    watch.cancel()
+                lived = time.time() - record.created
+                pause = PAUSE_FIRST if lived > STEADY else pause
+                self.say(f"{part.name} ended ({last_exit}) after {lived:.1f} s; starting it again in {pause:g} s")
+            else:
+                last_exit = "could not be started"
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, PAUSE_MOST)
+
+    async def start(self, part: Part, old: Record | None, last_exit: str) -> Record | None:
+        """Start a part and write its record; None if it ended at once."""
+        try:
+            await asyncio.to_thread(part.prepare)
+            child = process.spawn(self.layout, part, self.environment, ROOT)
+            new = process.describe(part.name, child.pid)
+        except (StackError, OSError, ValueError, KeyError, psutil.Error) as error:
+            self.failed(part.name, f"could not be started: {error}")
+            self.say(f"{part.name} could not be started: {error!r}")
+            with self.layout.log(part.name).open("a", encoding="utf-8") as log:
+                log.write(f"could not be started: {error}\n")
+            return None
+        self.children[child.pid] = child
+        record = process.restarted(old, new, last_exit) if old else new
+        process.write(self.layout, record)
+        self.failures.pop(part.name, None)
+        self.say(f"{part.name} started, pid {child.pid}")
+        return record
+
+    async def wait_for_end(self, record: Record) -> str:
+        """How the process ended."""
+        await process.ended(record)
+        child = self.children.pop(record.pid, None)
+        if child is None:
+            return "adopted, so its exit code is not known"
+        code = child.wait()
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+    async def watch_readiness(self, part: Part, record: Record) -> None:
+        """Set the part's event once it answers."""
+        while not await probe.ready(part.kind, part.address):  # noqa: ASYNC110 - nothing tells us
+            await asyncio.sleep(PROBE_EVERY)
+        self.say(f"{part.name} is ready, {time.time() - record.created:.1f} s after its start")
+        if part.name in self.ready:
+            self.ready[part.name].set()
+
+    # Steps
+
+    async def perform(self, step: Step) -> None:
+        """Run a step once what it needs is there, until it succeeds."""
+        for name in step.needs_ready:
+            await self.ready[name].wait()
+        for name in step.needs_done:
+            if name in self.done:
+                await self.done[name].wait()
+        pause = PAUSE_FIRST
+        while not await self.attempt(step):
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, PAUSE_MOST)
+        self.done[step.name].set()
+        self.failures.pop(step.name, None)
+        self.note()
+
+    async def attempt(self, step: Step) -> bool:
+        """Run a step's command once; whether it succeeded."""
+        begun, log = time.monotonic(), self.layout.log(step.name)
+        process.rotate(log)
+        with log.open("ab") as output:
+            child = await asyncio.create_subprocess_exec(
+                *step.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=ROOT, env=self.environment
+            )
+            try:
+                code = await child.wait()
+            except asyncio.CancelledError:
+                with contextlib.suppress(ProcessLookupError):
+                    child.kill()
+                raise
+        took = time.monotonic() - begun
+        self.say(f"step {step.name} {'done' if code == 0 else f'failed with exit code {code}'} in {took:.1f} s")
+        if code != 0:
+            self.failed(step.name, f"exit code {code}")
+        return code == 0
+
+    # Workers
+
+    async def match(self, counts: dict[str, int]) -> None:
+        """Start and stop workers until there are as many as asked for; records of more than that are stopped too."""
+        async with self.scaling:
+            wanted = {part.name: part for part in plan.workers(self.settings, counts)}
+            self.state = self.state.scaled(counts)
+            self.state.save(self.layout)
+            for name, part in wanted.items():
+                if name not in self.keepers:
+                    self.keep(part)
+            known = {name for name in {*process.records(self.layout), *self.keepers} if plan.service_of(name) in counts}
+            await asyncio.gather(*(self.dismiss(name) for name in sorted(known - set(wanted))))
+
+    async def dismiss(self, name: str) -> None:
+        """Stop one part for good."""
+        await self.release(name)
+        record = process.read(self.layout, name)
+        if record:
+            await process.stop(self.layout, record)
+            child = self.children.pop(record.pid, None)
+            if child:
+                child.wait()
+            self.say(f"{name} stopped")
+
+    async def release(self, name: str) -> None:
+        """Start this part no more; it runs on."""
+        keeper = self.keepers.pop(name, None)
+        if keeper:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Stop everything: the workers first, which still need the servers."""
+        for name in list(self.keepers):
+            await self.release(name)
+        await process.stop_everything(self.layout)
+        for child in list(self.children.values()):
+            child.wait()
+
+    # Requests
+
+    async def listen(self) -> asyncio.Server:
+        """Take requests: one line of JSON each, answered by one."""
+        self.layout.socket.unlink(missing_ok=True)
+        return await asyncio.start_unix_server(self.answer, path=str(self.layout.socket))
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One request: `{"counts": {service: number}}` changes the number of workers."""
+        try:
+            counts: dict[str, int] = json.loads(await reader.readline())["counts"]
+            self.say(f"asked for {counts}")
+            await self.match(counts)
+            reply: dict[str, object] = {"done": True}
+        except (StackError, OSError, ValueError, TypeError, LookupError) as error:
+            self.say(f"request failed: {error!r}")
+            reply = {"error": str(error)}
+        with contextlib.suppress(OSError):
+            writer.write(json.dumps(reply).encode() + b"\n")
+            await writer.drain()
+        writer.close()
+
+    # What others read
+
+    def failed(self, name: str, why: str) -> None:
+        """Write down that a part or a step failed once more."""
+        self.failures[name] = {"times": self.failures.get(name, {"times": 0})["times"] + 1, "why": why}
+        self.note()
+
+    def note(self) -> None:
+        """Write down who supervises, and how far the steps are."""
+        me = process.describe("supervisor", os.getpid())
+        facts = {
+            "pid": me.pid,
+            "created": me.created,
+            "since": me.since,
+            "steps": {name: event.is_set() for name, event in self.done.items()},
+            "failures": self.failures,
+        }
+        write_atomically(self.layout.run / "supervisor.json", json.dumps(facts))
+
+    async def watch_logs(self) -> None:
+        """Keep the logs of what runs for weeks within bounds."""
+        while True:
+            await asyncio.sleep(LOG_CHECK)
+            for log in self.layout.logs.glob("*.log"):
+                process.rotate(log)
+
+
+def hold_lock(layout: Layout) -> TextIO | None:
+    """The supervisor's lock, None if another holds it; it is free again when the process ends, however."""
+    lock = layout.lock.open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
