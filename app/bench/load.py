@@ -16,7 +16,8 @@ from app.bench.pace import open_loop
 from app.bench.processes import Meter, Usage
 from app.bench.tally import Tally
 
-GRACE = 30.0  # s after the end for the answers that are still out
+PATIENCE = 15.0  # s after the end until an order that got no answer is given up
+GRACE = 30.0  # s after the end until guests are sent away
 
 
 class LoadError(Exception):
@@ -115,8 +116,8 @@ def _pool(plan: Plan) -> Pool:
 
 
 async def _run(plan: Plan, pool: Pool, tally: Tally, during: Callable[[], Awaitable[None]] | None) -> Result:
-    ending = asyncio.Event()
-    guests = await make_guests(plan, pool, tally, ending.is_set)
+    ending, over = asyncio.Event(), asyncio.Event()
+    guests = await make_guests(plan, pool, tally, over.is_set)
     await pool.open(min(len(guests), plan.connections or len(guests)))
     if plan.rate is None:
         tasks = [asyncio.create_task(_closed_loop(guest, ending)) for guest in guests]
@@ -129,6 +130,7 @@ async def _run(plan: Plan, pool: Pool, tally: Tally, during: Callable[[], Awaita
     tally.end()
     usages, cpu = meter.read(), process_time() - cpu
     ending.set()
+    asyncio.get_running_loop().call_later(PATIENCE, over.set)
     _, late = await asyncio.wait(tasks, timeout=GRACE)
     for task in late:
         task.cancel()

@@ -1,0 +1,182 @@
+"""What the rows acknowledge, what the log tells and what Cassandra holds, compared."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from app.audit.orders import Found, Orders, Place, agree
+from app.domain.row import Row
+
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """An order that a pad was told of."""
+
+    place: Place
+    order_id: bytes
+
+
+@dataclass
+class Report:
+    """What the audit found; `expired` orders are older than the log and were compared without it."""
+
+    acknowledged: int = 0
+    events: int = 0
+    cassandra: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    differing: int = 0
+    expired: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether everything agrees."""
+        return not (self.lost or self.duplicated or self.differing)
+
+    def lose(self, text: str, count: int = 1) -> None:
+        """An acknowledged order is missing somewhere."""
+        self.lost += count
+        self._problem(text)
+
+    def duplicate(self, text: str) -> None:
+        """An order stands twice, or two stand at one place."""
+        self.duplicated += 1
+        self._problem(text)
+
+    def differ(self, text: str) -> None:
+        """Two sources contradict one another."""
+        self.differing += 1
+        self._problem(text)
+
+    def _problem(self, text: str) -> None:
+        if len(self.problems) < SHOWN:
+            self.problems.append(text)
+
+    def __str__(self) -> str:
+        line = (
+            f"acknowledged={self.acknowledged} events={self.events} cassandra={self.cassandra} "
+            f"lost={self.lost} duplicated={self.duplicated}"
+        )
+        line += f" differing={self.differing}" if self.differing else ""
+        return line + (f" expired={self.expired}" if self.expired else "")
+
+
+def note(orders: Orders, place: Place, found: Found, report: Report, *, may_repeat: bool) -> None:
+    """Add an order to what a source tells; two at one place are reported, the same once more only unless it may."""
+    try:
+        before = orders.add(place, found)
+    except ValueError as error:
+        report.differ(f"{orders.name}: {error} ({place})")
+        return
+    if before is None:
+        return
+    if before.id != found.id:
+        report.duplicate(f"{orders.name}: o{before.id.hex()} and o{found.id.hex()} both stand at {place}")
+    elif not may_repeat:
+        report.duplicate(f"{orders.name}: o{found.id.hex()} stands twice ({place})")
+    elif not agree(before, found):
+        report.differ(f"{orders.name}: o{found.id.hex()} is told in two ways ({place})")
+
+
+def compare(
+    rows: Mapping[str, Row],
+    events: Orders,
+    stores: Sequence[Orders],
+    report: Report,
+    *,
+    log_is_cut: bool,
+    acknowledgements: Iterable[Acknowledgement] = (),
+) -> None:
+    """Compare the sources; `log_is_cut` says that the oldest events have left the log by their age."""
+    check = _Check(rows, events, stores, report, log_is_cut)
+    check.sessions()
+    check.rows()
+    check.ids()
+    check.pads(acknowledgements)
+    report.acknowledged = sum(row.placed for row in rows.values())
+    report.events = events.count
+
+
+class _Check:
+    """One comparison."""
+
+    def __init__(
+        self, rows: Mapping[str, Row], events: Orders, stores: Sequence[Orders], report: Report, log_is_cut: bool
+    ) -> None:
+        self._rows, self._events, self._stores = rows, events, stores
+        self._report, self._log_is_cut = report, log_is_cut
+        self._expected: defaultdict[str, int] = defaultdict(int)  # orders of each table that are known by their place
+
+    def sessions(self) -> None:
+        """Every place from a session's first to its highest known version must be filled everywhere, by one order."""
+        keys = {key for source in (self._events, *self._stores) for key in source.sessions}
+        keys |= {(table, row.session) for table, row in self._rows.items() if row.version}
+        for table, session in sorted(keys):
+            row = self._rows.get(table)
+            top = max(source.top(table, session) for source in (self._events, *self._stores))
+            if row is not None and row.session == session:
+                if top > row.version:
+                    self._report.differ(f"table {table}'s row stands at version {row.version}, others tell {top}")
+                top = max(top, row.version)
+            self._expected[table] += top
+            for version in range(1, top + 1):
+                self._place(Place(table, session, version))
+
+    def _place(self, place: Place) -> None:
+        event = self._events.get(place)
+        held = [store.get(place) for store in self._stores]
+        missing = [store.name for store, found in zip(self._stores, held, strict=True) if found is None]
+        first = event or next((found for found in held if found is not None), None)
+        if event is None and not missing and self._log_is_cut:
+            self._report.expired += 1
+        elif event is None:
+            missing.insert(0, self._events.name)
+        if missing:
+            name = f"o{first.id.hex()}" if first else "the order"
+            self._report.lose(f"{name} at {place} is missing in {', '.join(missing)}")
+        if first is None:
+            return
+        for store, found in zip(self._stores, held, strict=True):
+            if found is not None and not agree(first, found):
+                self._report.differ(f"{store.name} tells another order than {self._events.name} at {place}")
+                return
+        self._report.cassandra += all(found is not None for found in held)
+
+    def rows(self) -> None:
+        """A row counts the orders of all of its table's sessions."""
+        for table in sorted({*self._rows, *self._expected}):
+            row, known = self._rows.get(table), self._expected[table]
+            placed = row.placed if row else 0
+            if known < placed:
+                text = f"table {table}'s row counts {placed} orders, of which {placed - known} are nowhere"
+                self._report.lose(text, placed - known)
+            elif known > placed:
+                self._report.differ(f"table {table}'s row counts {placed} orders, but there are {known}")
+
+    def ids(self) -> None:
+        """An order id stands at one place. It is a hash of table and session, so it cannot recur outside of these."""
+        for table, session in sorted(self._events.sessions):
+            places: dict[bytes, Place] = {}
+            for place, found in self._events.of_session(table, session):
+                before = places.setdefault(found.id, place)
+                if before != place:
+                    self._report.duplicate(f"o{found.id.hex()} was placed at version {before.version} and at {place}")
+
+    def pads(self, acknowledgements: Iterable[Acknowledgement]) -> None:
+        """What a pad was told must stand everywhere."""
+        for told in acknowledgements:
+            for source in (self._events, *self._stores):
+                found = source.get(told.place)
+                if found is None and source is self._events and self._log_is_cut:
+                    continue
+                if found is None:
+                    self._report.lose(f"acknowledged o{told.order_id.hex()} at {told.place} is not in {source.name}")
+                    break
+                if found.id != told.order_id:
+                    self._report.differ(
+                        f"a pad was told o{told.order_id.hex()} at {told.place}, {source.name} has o{found.id.hex()}"
+                    )
+                    break

@@ -1,0 +1,132 @@
+"""The orders that one source tells of, kept small: 32 bytes each, a million fit anywhere."""
+
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import NamedTuple
+
+import msgspec
+
+from app.domain.ids import fingerprint
+from app.messages import Line, OrderPlaced
+
+MOST_VERSIONS = 1_000_000  # of one session; a number above it is no version but a fault
+
+_ID, _BRIEF, _WHOLE = 16, 8, 8
+_SLOT = _ID + _BRIEF + _WHOLE
+_EMPTY = bytes(_SLOT)
+_lines: msgspec.json.Decoder[tuple[Line, ...]] = msgspec.json.Decoder(tuple[Line, ...])
+
+
+class Place(NamedTuple):
+    """Where an order stands; `version` is the table's after it."""
+
+    table: str
+    session: int
+    version: int
+
+    def __str__(self) -> str:
+        return f"table {self.table}, session {self.session}, version {self.version}"
+
+
+class Found(NamedTuple):
+    """What a source tells of an order: its id, and hashes of its money and time, and of all else; zeros: not told."""
+
+    id: bytes
+    brief: bytes
+    whole: bytes
+
+
+def of_event(event: OrderPlaced) -> Found:
+    """An order as its event tells it.
+
+    Raises:
+        ValueError: its id is none.
+    """
+    whole = (event.client_order_id, fingerprint(event.lines, event.note), event.offset)
+    return Found(id_bytes(event.order_id), _hash(event.total, event.currency, event.placed_at), _hash(*whole))
+
+
+def of_brief(order_id: str, total: int, currency: str, placed_at: int) -> Found:
+    """An order as told without its lines; `placed_at` in ms since 1970, UTC."""
+    return Found(id_bytes(order_id), _hash(total, currency, placed_at), bytes(_WHOLE))
+
+
+def of_whole(brief: Found, client_order_id: str, lines: str, note: str, log_offset: int) -> Found:
+    """The same order with its lines, which are JSON.
+
+    Raises:
+        ValueError: they are not.
+    """
+    whole = (client_order_id, fingerprint(_lines.decode(lines), note), log_offset)
+    return brief._replace(whole=_hash(*whole))
+
+
+def id_bytes(order_id: str) -> bytes:
+    """The 16 bytes of a server's order id.
+
+    Raises:
+        ValueError: it is none.
+    """
+    data = bytes.fromhex(order_id[1:]) if order_id[:1] == "o" else b""
+    if len(data) != _ID:
+        raise ValueError(f"{order_id!r} is no order id")
+    return data
+
+
+def agree(one: Found, other: Found) -> bool:
+    """Whether two sources tell the same of an order, as far as both tell."""
+    nothing = bytes(_WHOLE)
+    return one[:2] == other[:2] and (one.whole == other.whole or nothing in (one.whole, other.whole))
+
+
+class Orders:
+    """Orders by place; the first of several at one place is kept."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.sessions: dict[tuple[str, int], bytearray] = {}
+        self.count = 0
+
+    def add(self, place: Place, found: Found) -> Found | None:
+        """Note an order down; what stood at its place already, if anything.
+
+        Raises:
+            ValueError: there can be no such version.
+        """
+        if not 1 <= place.version <= MOST_VERSIONS:
+            raise ValueError(f"{place.version} is no version of a table after an order")
+        slots = self.sessions.setdefault(place[:2], bytearray())
+        start = (place.version - 1) * _SLOT
+        if len(slots) < start + _SLOT:
+            slots.extend(bytes(start + _SLOT - len(slots)))
+        elif (before := bytes(slots[start : start + _SLOT])) != _EMPTY:
+            return _found(before)
+        slots[start : start + _SLOT] = b"".join(found)
+        self.count += 1
+        return None
+
+    def get(self, place: Place) -> Found | None:
+        """What is told of the order at a place."""
+        slots = self.sessions.get(place[:2], b"")
+        data = bytes(slots[(place.version - 1) * _SLOT : place.version * _SLOT])
+        return None if data in (b"", _EMPTY) else _found(data)
+
+    def top(self, table: str, session: int) -> int:
+        """The highest version told of a session, 0 for none."""
+        return len(self.sessions.get((table, session), b"")) // _SLOT
+
+    def of_session(self, table: str, session: int) -> Iterator[tuple[Place, Found]]:
+        """A session's orders by version."""
+        for version in range(1, self.top(table, session) + 1):
+            place = Place(table, session, version)
+            found = self.get(place)
+            if found is not None:
+                yield place, found
+
+
+def _found(data: bytes) -> Found:
+    return Found(data[:_ID], data[_ID : _ID + _BRIEF], data[_ID + _BRIEF :])
+
+
+def _hash(*parts: object) -> bytes:
+    return blake2b(repr(parts).encode(), digest_size=8).digest()
