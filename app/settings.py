@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 FILE_VARIABLE = "BISTRO92_SETTINGS_FILE"
@@ -22,6 +22,11 @@ UnixPathLimit = 100  # sun_path holds 108 bytes on Linux; some room for the sock
 
 class SettingsError(Exception):
     """A setting has a value that is not allowed; the message names it and what is allowed."""
+
+
+def _number(value: object) -> object:
+    """The environment has texts only, and a literal 3 is no "3"."""
+    return int(value) if isinstance(value, str) and value.isdigit() else value
 
 
 class Group(BaseModel):
@@ -158,7 +163,9 @@ class Settings(BaseSettings):
         default=Path("var"), validate_default=True, description="state, logs, keys; survives down and up"
     )
     host: str = Field(default="127.0.0.1", min_length=1, description="where the other workers reach this one's port")
-    nodes: Literal[1, 3] = Field(default=1, description="Kafka brokers and Cassandra nodes of the local stack")
+    nodes: Annotated[Literal[1, 3], BeforeValidator(_number)] = Field(
+        default=1, description="Kafka brokers and Cassandra nodes of the local stack"
+    )
     workers: int = Field(default=2, ge=1, le=64, description="order workers of the local stack")
     ledgers: int = Field(default=1, ge=1, le=16, description="ledger workers of the local stack")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
