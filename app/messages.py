@@ -4,11 +4,16 @@ JSON in Kafka, so that an operator can read it with any tool; each message carri
 takes fields that it does not know as none of its business, and refuses a schema above its own.
 """
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
 SCHEMA = 1
+
+
+def _this_schema() -> int:
+    # A default made by a function is always written: left out, it would mean another number after the next change.
+    return SCHEMA
 
 
 class BadMessageError(ValueError):
@@ -51,7 +56,7 @@ class PlaceOrder(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="typ
     currency: str
     note: str = ""
     refusal: str = ""
-    schema: int = SCHEMA
+    schema: int = msgspec.field(default_factory=_this_schema)
 
 
 class OpenSession(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="OpenSession"):
@@ -61,7 +66,7 @@ class OpenSession(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ty
     reply_to: str
     table: str
     session: int
-    schema: int = SCHEMA
+    schema: int = msgspec.field(default_factory=_this_schema)
 
 
 class CloseSession(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="CloseSession"):
@@ -71,7 +76,7 @@ class CloseSession(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="t
     reply_to: str
     table: str
     session: int
-    schema: int = SCHEMA
+    schema: int = msgspec.field(default_factory=_this_schema)
 
 
 class OrderPlaced(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="OrderPlaced"):
@@ -92,7 +97,7 @@ class OrderPlaced(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ty
     placed_at: int
     offset: int
     note: str = ""
-    schema: int = SCHEMA
+    schema: int = msgspec.field(default_factory=_this_schema)
 
 
 class SessionOpened(msgspec.Struct, frozen=True, tag_field="type", tag="SessionOpened"):
@@ -101,7 +106,7 @@ class SessionOpened(msgspec.Struct, frozen=True, tag_field="type", tag="SessionO
     table: str
     session: int
     at: int
-    schema: int = SCHEMA
+    schema: int = msgspec.field(default_factory=_this_schema)
 
 
 class SessionClosed(msgspec.Struct, frozen=True, tag_field="type", tag="SessionClosed"):
@@ -110,7 +115,7 @@ class SessionClosed(msgspec.Struct, frozen=True, tag_field="type", tag="SessionC
     table: str
     session: int
     at: int
-    schema: int = SCHEMA
+    schema: int = msgspec.field(default_factory=_this_schema)
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
@@ -169,6 +174,7 @@ def order_placed(command: PlaceOrder, version: int, offset: int, time: int) -> O
 
 Command = PlaceOrder | OpenSession | CloseSession
 Event = OrderPlaced | SessionOpened | SessionClosed
+Message = TypeVar("Message", Command, Event)
 
 _encoder = msgspec.json.Encoder()
 _commands: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
@@ -177,36 +183,54 @@ _events: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 encode = _encoder.encode
 
 
+class _Numbered(msgspec.Struct):
+    schema: int
+
+
+_numbered = msgspec.json.Decoder(_Numbered)
+
+
 def decode_command(data: bytes | None) -> Command:
     """The command of a record of `order-commands`.
 
     Raises:
-        BadMessageError: it is none, or of a newer schema.
+        NewerSchemaError: it is of a newer schema.
+        BadMessageError: it is none.
     """
-    try:
-        command = _commands.decode(data or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadMessageError(f"not a command: {error}") from error
-    _check(command.schema)
-    return command
+    return _decode(_commands, data, "a command")
 
 
 def decode_event(data: bytes | None) -> Event:
     """The event of a record of `order-events`.
 
     Raises:
-        BadMessageError: it is none, or of a newer schema.
+        NewerSchemaError: it is of a newer schema.
+        BadMessageError: it is none.
     """
+    return _decode(_events, data, "an event")
+
+
+def _decode(decoder: msgspec.json.Decoder[Message], data: bytes | None, what: str) -> Message:
     try:
-        event = _events.decode(data or b"")
+        message = decoder.decode(data or b"")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadMessageError(f"not an event: {error}") from error
-    _check(event.schema)
-    return event
+        _check(_schema_of(data))  # what is newer may well look like nothing that is known here
+        raise BadMessageError(f"not {what}: {error}") from error
+    _check(message.schema)
+    return message
+
+
+def _schema_of(data: bytes | None) -> int:
+    try:
+        return _numbered.decode(data or b"").schema
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return SCHEMA
 
 
 def _check(schema: int) -> None:
-    if not 1 <= schema <= SCHEMA:
-        raise BadMessageError(
+    if schema > SCHEMA:
+        raise NewerSchemaError(
             f"schema {schema} is not known here (1 to {SCHEMA}): upgrade the readers before the writers"
         )
+    if schema < 1:
+        raise BadMessageError(f"schema {schema} was never one")

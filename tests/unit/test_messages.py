@@ -1,0 +1,60 @@
+"""What travels in the topics, and what a reader makes of what it does not know."""
+
+import json
+from typing import Any
+
+import pytest
+
+from app.messages import (
+    SCHEMA,
+    BadMessageError,
+    Line,
+    NewerSchemaError,
+    OpenSession,
+    OrderPlaced,
+    SessionOpened,
+    decode_command,
+    decode_event,
+    encode,
+)
+
+ORDER = OrderPlaced(
+    "o1", "id-1", "T1", 1, 1, (Line("m1", "Grilled Salmon", 2, 1899, "no salt", ("x",)),), 3798, "EUR", 5, 7
+)
+
+
+@pytest.mark.parametrize("event", [ORDER, SessionOpened("T1", 1, 5)])
+def test_an_event_comes_back_and_always_tells_its_schema(event: Any) -> None:
+    data = encode(event)
+    assert decode_event(data) == event
+    assert json.loads(data)["schema"] == SCHEMA
+
+
+def test_a_command_comes_back_and_always_tells_its_schema() -> None:
+    data = encode(OpenSession("r", "unix:x", "T1", 1))
+    assert decode_command(data) == OpenSession("r", "unix:x", "T1", 1)
+    assert json.loads(data)["schema"] == SCHEMA
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schema": SCHEMA + 1},
+        {"schema": SCHEMA + 1, "type": "OrderReserved"},
+        {"schema": SCHEMA + 1, "version": "seven"},
+    ],
+)
+def test_an_event_of_a_newer_release_is_no_garbage_whatever_it_looks_like(change: dict[str, Any]) -> None:
+    with pytest.raises(NewerSchemaError):
+        decode_event(json.dumps({**json.loads(encode(ORDER)), **change}).encode())
+
+
+@pytest.mark.parametrize("data", [None, b"", b"{", b"[1]", b"\xff\xfe", b'{"type":"OrderPlaced"}', b'{"schema":"x"}'])
+def test_what_is_no_event_is_garbage(data: bytes | None) -> None:
+    with pytest.raises(BadMessageError) as caught:
+        decode_event(data)
+    assert not isinstance(caught.value, NewerSchemaError)
+
+
+def test_a_field_that_is_not_known_is_none_of_the_readers_business() -> None:
+    assert decode_event(json.dumps({**json.loads(encode(ORDER)), "tip": 5}).encode()) == ORDER
