@@ -6,7 +6,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import process_time
+from time import monotonic, process_time
 from urllib.parse import urlsplit
 
 from app.bench.contract import Contract
@@ -71,7 +71,7 @@ async def run(plan: Plan, during: Callable[[], Awaitable[None]] | None = None) -
     """
     tally = Tally(plan.acks)
     try:
-        async with _pool(plan) as pool:
+        async with pool_of(plan) as pool:
             return await _run(plan, pool, tally, during)
     finally:
         tally.close()
@@ -108,7 +108,12 @@ async def make_guests(plan: Plan, pool: Pool, tally: Tally, give_up: Callable[[]
     return guests
 
 
-def _pool(plan: Plan) -> Pool:
+def pool_of(plan: Plan) -> Pool:
+    """Connections to the plan's server.
+
+    Raises:
+        LoadError: its address is none.
+    """
     address = urlsplit(plan.url)
     if address.scheme != "http" or not address.hostname:
         raise LoadError(f"{plan.url} is no address like http://127.0.0.1:8090")
@@ -134,7 +139,7 @@ async def _run(plan: Plan, pool: Pool, tally: Tally, during: Callable[[], Awaita
     _, late = await asyncio.wait(tasks, timeout=GRACE)
     for task in late:
         task.cancel()
-    return _result(plan, tally, usages, cpu)
+    return result_of(plan, tally, usages, cpu)
 
 
 async def _measured(seconds: float, during: Callable[[], Awaitable[None]] | None) -> None:
@@ -158,7 +163,8 @@ async def _closed_loop(guest: Guest, ending: asyncio.Event) -> None:
         await guest.turn()
 
 
-def _result(plan: Plan, tally: Tally, usages: Sequence[Usage], cpu: float) -> Result:
+def result_of(plan: Plan, tally: Tally, usages: Sequence[Usage], cpu: float) -> Result:
+    """The figures of a tally; `cpu` is what this process used, in s."""
     ordered = sorted(tally.latencies)
     orders, seconds = len(ordered), tally.ended - tally.began
 
@@ -187,6 +193,12 @@ def _result(plan: Plan, tally: Tally, usages: Sequence[Usage], cpu: float) -> Re
             for use in usages
         ],
     )
+
+
+def after(seconds: float) -> Callable[[], bool]:
+    """Tells whether so many seconds have passed from now on."""
+    over = monotonic() + seconds
+    return lambda: monotonic() > over
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

@@ -4,22 +4,35 @@ import dataclasses
 import gc
 import json
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import click
 import uvloop
 from rich.console import Console
 
-from app.bench import load, report, tokens
+from app.bench import burst, load, report, tokens
 from app.bench.guest import Shares
+from app.cli._stack import choose, open_stack, stack_options, told
+
+TABLES = click.IntRange(1, 10_000)
+SECONDS = click.FloatRange(0.1, 3600)
+WARMUP = click.option(
+    "--warmup", default=20.0, show_default=True, type=click.FloatRange(0, 600), help="s under load before."
+)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
 @click.group()
-def command() -> None:
-    """Measure: orders under load, the ledger's writes, a burst, an idle stack."""
+@stack_options
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> None:
+    """Measure orders under load, a burst, an idle stack, the ledger's writes."""
+    choose(ctx, **options)
 
 
-def _pid(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> list[tuple[str, int]]:
+def _pids(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> list[tuple[str, int]]:
     named = []
     for value in values:
         name, _, pid = value.rpartition("=")
@@ -30,20 +43,22 @@ def _pid(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) 
 
 
 @command.command()
-@click.option("--tables", default=32, show_default=True, type=click.IntRange(1, 5000))
-@click.option("--seconds", default=20.0, show_default=True, type=click.FloatRange(0.1, 3600))
-@click.option("--warmup", default=20.0, show_default=True, type=click.FloatRange(0, 600), help="s under load before.")
+@click.option("--tables", default=32, show_default=True, type=TABLES)
+@click.option("--seconds", default=20.0, show_default=True, type=SECONDS)
+@WARMUP
 @click.option("--rate", type=click.FloatRange(0.1, 100_000), help="Orders/s in all; without it a closed loop.")
 @click.option("--duplicates", default=0.0, type=click.FloatRange(0, 1), help="Share sent twice at the same time.")
 @click.option("--stale", default=0.0, type=click.FloatRange(0, 1), help="Share of turns with a stale order besides.")
 @click.option("--replays", default=0.0, type=click.FloatRange(0, 1), help="Share of turns with an old order besides.")
-@click.option("--url", required=True, help="The server, like http://127.0.0.1:8090.")
-@click.option("--tokens", "tokens_file", type=click.File(), required=True, help="Lines TABLE TOKEN.")
-@click.option("--pids", multiple=True, callback=_pid, metavar="NAME=PID", help="A process to measure; repeatable.")
+@click.option("--url", help="Another server with this contract, like http://127.0.0.1:8090; needs --tokens.")
+@click.option("--tokens", "tokens_file", type=click.File(), help="Lines TABLE TOKEN, for --url.")
+@click.option("--pids", multiple=True, callback=_pids, metavar="NAME=PID", help="A process of --url to measure.")
 @click.option("--first-form", is_flag=True, help="Do not ask for what the contract has added behind its first form.")
 @click.option("--acks", type=click.Path(path_type=Path, dir_okay=False), help="Write each acknowledged order here.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@AS_JSON
+@click.pass_context
 def orders(
+    ctx: click.Context,
     *,
     tables: int,
     seconds: float,
@@ -52,30 +67,78 @@ def orders(
     duplicates: float,
     stale: float,
     replays: float,
-    url: str,
-    tokens_file: click.utils.LazyFile,
+    url: str | None,
+    tokens_file: click.utils.LazyFile | None,
     pids: list[tuple[str, int]],
     first_form: bool,
     acks: Path | None,
     as_json: bool,
 ) -> None:
     """Orders/s, latencies, CPU and memory under load; ends with 1 where an answer is not as the contract says."""
-    try:
-        plan = load.Plan(
-            url=url,
-            tokens=tokens.parse(tokens_file, tables),
-            seconds=seconds,
-            warmup=warmup,
-            rate=rate,
-            shares=Shares(duplicates, stale, replays),
-            extras=not first_form,
-            acks=acks,
-            pids=pids,
-        )
-        gc.freeze()
-        result = uvloop.run(load.run(plan))
-    except (tokens.TokensError, load.LoadError) as error:
-        raise click.ClickException(str(error)) from error
+    if (url is None) != (tokens_file is None):
+        raise click.UsageError("--url and --tokens belong together")
+    plan = load.Plan(
+        url=url or "",
+        tokens=(),
+        seconds=seconds,
+        warmup=warmup,
+        rate=rate,
+        shares=Shares(duplicates, stale, replays),
+        extras=not first_form,
+        acks=acks,
+        pids=pids,
+    )
+    if tokens_file is None:
+        result = _on_stack(ctx, plan, tables, load.run)
+    else:
+        with told():
+            plan = dataclasses.replace(plan, tokens=tokens.parse(tokens_file, tables))
+            result = _run(load.run(plan))
+    _show(result, as_json=as_json)
+
+
+@command.command("burst")
+@click.option("--tables", default=3000, show_default=True, type=TABLES)
+@WARMUP
+@AS_JSON
+@click.pass_context
+def _burst(ctx: click.Context, *, tables: int, warmup: float, as_json: bool) -> None:
+    """Every table orders at the same moment: all must get their 201; the slowest, and each worker's memory."""
+    plan = load.Plan(url="", tokens=(), seconds=0, warmup=warmup)
+    _show(_on_stack(ctx, plan, tables, burst.run), as_json=as_json)
+
+
+@command.command()
+@click.option("--seconds", default=15.0, show_default=True, type=SECONDS)
+@click.option("--rate", default=20.0, show_default=True, type=click.FloatRange(0.1, 200), help="Orders/s.")
+@WARMUP
+@AS_JSON
+@click.pass_context
+def idle(ctx: click.Context, *, seconds: float, rate: float, warmup: float, as_json: bool) -> None:
+    """One order at a time on a stack that has nothing else to do: the median is what a lone guest waits."""
+
+    async def warm_then_idle(plan: load.Plan) -> load.Result:
+        if warmup:
+            await load.run(dataclasses.replace(plan, seconds=warmup))
+        return await load.run(dataclasses.replace(plan, tokens=plan.tokens[:1], rate=rate, warmup=2))
+
+    plan = load.Plan(url="", tokens=(), seconds=seconds)
+    _show(_on_stack(ctx, plan, 32, warm_then_idle), as_json=as_json)
+
+
+def _on_stack(ctx: click.Context, plan: load.Plan, tables: int, work: Any) -> load.Result:
+    with open_stack(ctx) as stack:
+        names = [f"BENCH-{number}" for number in range(1, tables + 1)]
+        ready = dataclasses.replace(plan, url=stack.url, tokens=stack.tokens(names), pids=stack.pids())
+        return _run(work(ready))
+
+
+def _run(work: Coroutine[Any, Any, load.Result]) -> load.Result:
+    gc.freeze()  # what is loaded stays; the collector need not walk it while the clock runs
+    return uvloop.run(work)
+
+
+def _show(result: load.Result, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(result), indent=2))
     else:

@@ -1,0 +1,48 @@
+"""What every drill has: bounds, a temporary file of acknowledgements, and an outcome to print."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.bench.load import Result
+from app.bench.stack import Stack
+
+
+@dataclass
+class Outcome:
+    """What a drill found: facts to print in order, and what went wrong."""
+
+    facts: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def load(self, result: Result) -> None:
+        """Take over what a load found."""
+        self.facts["orders"] = f"{result.orders} in {result.seconds:.1f} s, p99 {result.p99:.1f} ms"
+        self.facts["answers"] = ", ".join(f"{status}: {count}" for status, count in result.answers.items())
+        if result.kinds:
+            self.facts["among them"] = ", ".join(f"{kind}: {count}" for kind, count in result.kinds.items())
+        self.facts["violations"] = str(result.violations)
+        self.problems += result.first_violations
+        if result.unknown:
+            self.problems.append(f"{result.unknown} orders got no answer to the end")
+
+    def audit(self, stack: Stack, acks: Path) -> None:
+        """Have the stack audited, with what the pads were told."""
+        is_clean, report, line = stack.audit(acks)
+        self.facts["audit"] = line
+        if not is_clean:
+            self.problems += report["problems"] or [line]
+
+
+@contextmanager
+def acks_file() -> Iterator[Path]:
+    """A file for acknowledged orders, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="bistro92-acks-") as folder:
+        yield Path(folder) / "acks.jsonl"
+
+
+def tables(name: str, count: int) -> list[str]:
+    """Table numbers that no other drill uses."""
+    return [f"{name}-{number}" for number in range(1, count + 1)]
