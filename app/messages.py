@@ -4,7 +4,7 @@ JSON in Kafka, so that an operator can read it with any tool; each message carri
 takes fields that it does not know as none of its business, and refuses a schema above its own.
 """
 
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -22,6 +22,14 @@ class BadMessageError(ValueError):
 
 class NewerSchemaError(BadMessageError):
     """A record of a schema that only newer workers know; it is no garbage, so the reader must stop and be upgraded."""
+
+
+# What an event may hold, so that whatever can be decoded can also be stored.
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Place = Annotated[int, msgspec.Meta(ge=0, le=10**15 - 1)]  # an offset
+Amount = Annotated[int, msgspec.Meta(ge=0, le=2**53)]  # minor units
+Moment = Annotated[int, msgspec.Meta(ge=0, le=4_102_444_800_000)]  # ms since 1970, UTC; until 2100
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -86,16 +94,16 @@ class OrderPlaced(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ty
     that command's place in its partition of `order-commands`.
     """
 
-    order_id: str
-    client_order_id: str
-    table: str
-    session: int
-    version: int
+    order_id: Name
+    client_order_id: Name
+    table: Name
+    session: Count
+    version: Count
     lines: tuple[Line, ...]
-    total: int
-    currency: str
-    placed_at: int
-    offset: int
+    total: Amount
+    currency: Name
+    placed_at: Moment
+    offset: Place
     note: str = ""
     schema: int = msgspec.field(default_factory=_this_schema)
 
@@ -103,18 +111,18 @@ class OrderPlaced(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ty
 class SessionOpened(msgspec.Struct, frozen=True, tag_field="type", tag="SessionOpened"):
     """A party sat down. `at` is the log time (ms, UTC)."""
 
-    table: str
-    session: int
-    at: int
+    table: Name
+    session: Count
+    at: Moment
     schema: int = msgspec.field(default_factory=_this_schema)
 
 
 class SessionClosed(msgspec.Struct, frozen=True, tag_field="type", tag="SessionClosed"):
     """A party left. `at` is the log time (ms, UTC)."""
 
-    table: str
-    session: int
-    at: int
+    table: Name
+    session: Count
+    at: Moment
     schema: int = msgspec.field(default_factory=_this_schema)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 from app.domain.menu import MenuItem
-from app.messages import Answer, Command, OrderPlaced, TableState
+from app.messages import Answer, Command, Event, OrderPlaced, TableState
 
 
 class UnavailableError(Exception):
@@ -86,6 +86,14 @@ class OrderStore(Protocol):
 
     async def orders_of_session(self, table: str, session: int, after_version: int = 0) -> Sequence[OrderPlaced]:
         """A session's orders by version, those above `after_version`; UnavailableError while Cassandra is away."""
+        ...
+
+
+class EventWriter(Protocol):
+    """Writes events where they are asked for later."""
+
+    async def write(self, events: Sequence[Event]) -> None:
+        """Write the events, in any order; returns once each stands in all of its tables, and tries until then."""
         ...
 
 

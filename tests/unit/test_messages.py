@@ -56,5 +56,21 @@ def test_what_is_no_event_is_garbage(data: bytes | None) -> None:
     assert not isinstance(caught.value, NewerSchemaError)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"table": ""},
+        {"table": "T" * 65},
+        {"session": 2**31},
+        {"version": -1},
+        {"placed_at": 10**16},
+        {"offset": 10**15},
+    ],
+)
+def test_what_no_table_could_hold_is_no_event(change: dict[str, Any]) -> None:
+    with pytest.raises(BadMessageError):
+        decode_event(json.dumps({**json.loads(encode(ORDER)), **change}).encode())
+
+
 def test_a_field_that_is_not_known_is_none_of_the_readers_business() -> None:
     assert decode_event(json.dumps({**json.loads(encode(ORDER)), "tip": 5}).encode()) == ORDER

@@ -1,0 +1,114 @@
+"""The `ledger` service: what happened, from the log into Cassandra."""
+
+import asyncio
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from app.adapters.cassandra import CassandraSession
+from app.adapters.dead_letters import KafkaDeadLetters
+from app.adapters.fatal import end_process
+from app.adapters.order_writer import CassandraOrderWriter
+from app.adapters.patient_transport import PatientTransport
+from app.agents.ledger import LedgerAgent
+from app.service.common import App, new_app
+from app.settings import Settings
+from app.topics import LEDGER_APP, ORDER_EVENTS
+from app.web.answers import answer_json, refuse
+
+log = structlog.get_logger(__name__)
+
+# Without Cassandra nothing is fetched any more once the buffers are full. That must not look like a dead consumer.
+MAX_POLL_SECONDS = 30 * 86_400.0
+STOP_SECONDS = 3.0
+
+
+class LedgerService:
+    """One worker of the ledger service."""
+
+    def __init__(self, settings: Settings, index: int) -> None:
+        self.name = f"{LEDGER_APP}-{index}"
+        self.app = new_app(
+            settings,
+            LEDGER_APP,
+            index,
+            port=settings.ports.of("ledger", index),
+            broker_max_poll_interval=MAX_POLL_SECONDS,
+        )
+        self.app.transport = PatientTransport(self.app.conf.broker_consumer, self.app)
+        self.cassandra = CassandraSession(settings)
+        self.dead_letters = KafkaDeadLetters(settings)
+        writer = CassandraOrderWriter(self.cassandra, settings)
+        self.agent = LedgerAgent(writer, self.dead_letters, end_process, self._is_mine)
+        self._assigned = False
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._wire()
+
+    def _wire(self) -> None:
+        app = self.app
+        app.agent(app.topic(ORDER_EVENTS, key_type=bytes, value_type=bytes), name="ledger", concurrency=1)(self._run)
+        app.on_partitions_assigned.connect(self._on_assigned, weak=False)
+        app.on_partitions_revoked.connect(self._on_revoked, weak=False)
+        app.before_start.append(self._start)
+        app.before_stop.append(self._drain)
+        app.after_stop.append(self._stop)
+        app.web.web_app.router.add_get("/health/ready", self._ready)
+
+    async def _run(self, stream: Any) -> None:
+        await self.agent.run(stream)
+
+    def _is_mine(self, message: Any) -> bool:
+        return not self.app.rebalancing and message.generation_id == self.app.consumer_generation_id
+
+    async def _on_assigned(self, app: App, assigned: set[Any], **_: Any) -> None:
+        del app
+        if not self._assigned:
+            log.info("ready to write", worker=self.name, partitions=sorted(tp.partition for tp in assigned))
+        self._assigned = True
+
+    async def _on_revoked(self, app: App, revoked: set[Any], **_: Any) -> None:
+        del app, revoked
+        self.agent.forget()
+
+    # ── readiness ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def not_ready_because(self) -> str | None:
+        """Why this worker writes nothing; None when it does. A Cassandra that is away later is no such reason."""
+        if self._stopping:
+            return "the worker is stopping"
+        if not self._assigned:
+            return "the worker has not joined its group"
+        if not self.cassandra.connected:
+            return "cassandra has not answered yet"
+        return None
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        del request
+        reason = self.not_ready_because()
+        return answer_json({"status": "ready"}) if reason is None else refuse(503, reason)
+
+    # ── begin and end ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _start(self) -> None:
+        self.cassandra.start()
+        self._task = asyncio.get_running_loop().create_task(self.agent.write(), name="ledger")
+
+    async def _drain(self) -> None:
+        """Let the group that is being written come to its end, for a while; the rest is read again."""
+        self._stopping = True
+        await self.agent.close(STOP_SECONDS)
+
+    async def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self.cassandra.stop()
+        await asyncio.to_thread(self.dead_letters.stop, 1.0)
+        log.info("stopped", worker=self.name, written=self.agent.written)
+
+
+def build(settings: Settings, index: int) -> App:
+    """The Faust app of the `index`-th ledger worker."""
+    return LedgerService(settings, index).app
