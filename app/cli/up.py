@@ -1,83 +1,136 @@
 """`python -m app up`: start or complete the stack, and wait until every part answers."""
 
+import json
+import secrets
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+import urllib.request
+from typing import Any
 
 import click
+from rich.console import Console
 
 from app.settings import Settings, SettingsError, load
 from app.stack import client, jars, kafka, plan
-from app.stack.layout import Layout, StackError, settle_state
+from app.stack.layout import ROOT, Layout, StackError, as_made, settle_state
+from app.stack.progress import Progress
+from app.stack.wait import until_ready
 
-TIMEOUT = 180.0  # s; even three nodes on a slow machine are up long before
-GIVE_UP_AFTER = 4  # starts of one part, or its end is no accident
+TABLE = "T1"  # of the order that is shown
 
 
 @click.command()
 @click.option("--servers", is_flag=True, help="Kafka, Cassandra and Redis with topics, schema and menu; no workers")
 def command(servers: bool) -> None:
-    """Start what does not run yet, and wait until every part answers."""
+    """Start what does not run yet, and wait until every part answers.
+
+    Numbers of workers that were set by `scale` are kept, unless BISTRO92_WORKERS or BISTRO92_LEDGERS name one.
+    """
+    console = Console(highlight=False, soft_wrap=True)
     try:
-        settings = load()
-        up(settings, click.echo, servers)
+        given = load()
+        layout = Layout(given.data_dir)
+        settings = as_made(given, layout)
+        up(settings, layout, console, servers)
+        if not servers:
+            show_addresses(settings, layout, console)
     except (SettingsError, StackError) as error:
         raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        raise click.ClickException("it goes on starting: python -m app status shows it, down stops it") from None
 
 
-def up(settings: Settings, say: Callable[[str], None], servers: bool = False) -> None:
+def up(settings: Settings, layout: Layout, console: Console, servers: bool) -> None:
     """Start or complete the stack.
 
     Raises:
         StackError: it cannot be started, or a part of it keeps ending.
     """
-    layout = Layout(settings.data_dir)
     layout.make()
     state = settle_state(layout, settings, kafka.new_cluster())
-    jars.fetch(say)
-    begun = time.monotonic()
     if servers:
         state = state.scaled(dict.fromkeys(plan.SERVICES, 0))
-    if client.supervisor(layout) is None:
-        client.check_ports(settings, layout, state)
-        state.save(layout)
-        client.start_supervisor(layout, plan.environment(settings))
-    else:
-        client.scale(layout, state.workers)
-    wait(settings, layout, say)
-    say(f"ready {time.monotonic() - begun:.1f} s after the end of downloads")
+    with Progress(console) as progress:
+        jars.fetch(progress.say)
+        begun = time.monotonic()
+        overseer = client.supervisor(layout)
+        if overseer:
+            for line in _changes(overseer.settings, settings.model_dump(mode="json")):
+                progress.say(line)
+            client.scale(settings, layout, state.workers)
+        else:
+            parts = [*plan.servers(settings, layout, state), *plan.workers(settings, state.workers)]
+            client.check_ports(settings, layout, parts)
+            state.save(layout)
+            client.start_supervisor(layout, plan.environment(settings))
+        until_ready(settings, layout, progress.show)
+    console.print(f"ready {time.monotonic() - begun:.1f} s after the end of downloads")
 
 
-def wait(settings: Settings, layout: Layout, say: Callable[[str], None]) -> None:
-    """Wait until all is ready, saying what became so.
+def _changes(old: dict[str, Any], new: dict[str, Any], path: str = "") -> list[str]:
+    """One line for each setting that what runs already was not started with."""
+    lines = []
+    for name, value in new.items():
+        if isinstance(value, dict) and isinstance(old.get(name), dict):
+            lines += _changes(old[name], value, f"{path}{name}__")
+        elif old.get(name) != value and name not in ("workers", "ledgers"):
+            setting = f"BISTRO92_{path}{name}".upper()
+            lines.append(f"{setting}={value} takes effect after down and up; what runs has {old.get(name)}")
+    return lines
+
+
+def show_addresses(settings: Settings, layout: Layout, console: Console) -> None:
+    """Say where everything answers, and print an order that works.
 
     Raises:
-        StackError: a part keeps ending, or time is up.
+        StackError: no token is to be had, or the views do not answer.
     """
-    before = {status.name: status.restarts for status in client.statuses(settings, layout)}
-    begun, told = time.monotonic(), set[str]()
-    while True:
-        found = client.statuses(settings, layout)
-        overseer = client.supervisor(layout)
-        if overseer is None:
-            raise StackError(f"the supervisor ended:\n{client.tail(layout, 'supervisor')}")
-        waiting = [status.name for status in found if not status.ready]
-        waiting += [f"step {name}" for name, done in overseer.steps.items() if not done]
-        names = [status.name for status in found if status.ready]
-        names += [f"step {name}" for name, done in overseer.steps.items() if done]
-        for name in names:
-            if name not in told:
-                say(f"{time.monotonic() - begun:5.1f} s  {name}")
-                told.add(name)
-        if not waiting:
-            return
-        for name, failure in overseer.failures.items():
-            if failure["times"] >= GIVE_UP_AFTER:
-                log = client.tail(layout, name)
-                raise StackError(f"{name} keeps failing: {failure['why']}; the end of its log:\n{log}")
-        for status in found:
-            if not status.ready and status.restarts - before.get(status.name, 0) >= GIVE_UP_AFTER:
-                log = client.tail(layout, status.name)
-                raise StackError(f"{status.name} keeps ending ({status.last_exit}); the end of its log:\n{log}")
-        if time.monotonic() - begun > TIMEOUT:
-            raise StackError(f"not ready after {TIMEOUT:.0f} s: {', '.join(waiting)}; see python -m app logs")
-        time.sleep(0.2)
+    own = [str(status.port) for status in client.statuses(settings, layout) if status.name.startswith("orders-")]
+    nodes = ", ".join(f"{host}:{settings.ports.of('cassandra')}" for host in settings.node_addresses)
+    for name, place in (
+        ("orders", f"{settings.orders_url} (the workers' own: {', '.join(own)})"),
+        ("docs", f"{settings.orders_url}/docs"),
+        ("Kafka", settings.kafka_bootstrap),
+        ("Cassandra", nodes),
+        ("Redis", settings.redis_url),
+        ("logs", str(layout.logs)),
+    ):
+        console.print(f"  {name:<10} {place}", markup=False)
+    console.print(f"\nAn order of table {TABLE}:\n\n{example_order(settings)}\n", markup=False)
+
+
+def example_order(settings: Settings) -> str:
+    """A curl that places an order.
+
+    Raises:
+        StackError: no token is to be had, or the views do not answer.
+    """
+    made = subprocess.run(
+        [sys.executable, "-m", "app", "token", TABLE],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=plan.environment(settings),
+    )
+    if made.returncode != 0:
+        raise StackError(f"no token for table {TABLE}:\n{made.stderr.strip()}")
+    token = made.stdout.split()[1]
+    url = settings.orders_url
+    order = {
+        "table_number": TABLE,
+        "items": [{"menu_item_id": _get(f"{url}/menu_items")[0]["id"], "quantity": 2}],
+        "version": _get(f"{url}/tables/{TABLE}", token)["version"],
+        "order_id": f"order-{secrets.token_hex(4)}",
+    }
+    return f"curl -i {url}/orders -H 'Authorization: Bearer {token}' -d '{json.dumps(order, separators=(',', ':'))}'"
+
+
+def _get(url: str, token: str = "") -> Any:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - our own address
+    try:
+        with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310
+            return json.load(answer)
+    except (OSError, ValueError) as error:
+        raise StackError(f"{url}: {error}") from error

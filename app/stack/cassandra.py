@@ -22,7 +22,7 @@ def part(settings: Settings, layout: Layout, java: str, node: int) -> Part:
     lib = jars.folder("cassandra")
 
     def prepare() -> None:
-        conf.mkdir(parents=True, exist_ok=True)
+        (conf / "triggers").mkdir(parents=True, exist_ok=True)
         template = Template((CONFIG / "cassandra" / "cassandra.yaml").read_text(encoding="utf-8"))
         values: dict[str, object] = {
             "host": host,
@@ -45,6 +45,7 @@ def part(settings: Settings, layout: Layout, java: str, node: int) -> Part:
             f"@{CONFIG / 'cassandra' / 'jvm.options'}",
             f"-javaagent:{next(iter(lib.glob('jamm-*.jar')), lib / 'jamm.jar')}",
             f"-Dcassandra.storagedir={home}",
+            f"-Dcassandra.triggers_dir={conf / 'triggers'}",
             f"-Dcassandra.logdir={layout.logs}",
             f"-Dcassandra.config={(conf / 'cassandra.yaml').as_uri()}",
             "-cp",

@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from app.settings import Settings
 from app.stack import plan, ports, probe, process
-from app.stack.layout import ROOT, Layout, StackError, State, read_state
-from app.stack.part import Part
+from app.stack.layout import ROOT, Layout, StackError, read_state
+from app.stack.part import Address, Kind, Part
 from app.stack.process import Record
 from app.stack.supervisor import Failure
 
@@ -39,6 +41,7 @@ class Overseer:
     """The supervisor, as it wrote itself down."""
 
     record: Record
+    settings: dict[str, Any]  # it and its children were started with these
     steps: dict[str, bool]
     failures: dict[str, Failure]
 
@@ -48,18 +51,18 @@ def supervisor(layout: Layout) -> Overseer | None:
     try:
         facts = json.loads((layout.run / "supervisor.json").read_text(encoding="utf-8"))
         record = Record("supervisor", facts["pid"], facts["created"], facts["since"])
-        found = Overseer(record, facts["steps"], facts["failures"])
+        found = Overseer(record, facts["settings"], facts["steps"], facts["failures"])
     except (OSError, ValueError, KeyError):
         return None
     return found if record.alive else None
 
 
-async def _status(name: str, kind: str, address: tuple[str, int], record: Record | None) -> Status:
+async def _status(name: str, kind: Kind, address: Address, record: Record | None) -> Status:
     host, port = address
     if record is None or not record.alive:
         restarts, last_exit = (record.restarts, record.last_exit) if record else (0, "")
         return Status(name, None, host, port, False, None, restarts, last_exit)
-    answers = await probe.ready(kind, address)  # type: ignore[arg-type]
+    answers = await probe.ready(kind, address)
     return Status(name, record.pid, host, port, answers, record.since, record.restarts, record.last_exit)
 
 
@@ -69,7 +72,7 @@ async def _statuses(settings: Settings, layout: Layout) -> list[Status]:
         return []
     # Workers beyond today's numbers may still run: a supervisor that died while scaling down leaves them.
     most = {service: max(count, _highest(found, service)) for service, count in state.workers.items()}
-    places = plan.places(settings, most)
+    places = plan.places(settings.model_copy(update={"nodes": state.nodes}), most)
     if supervisor(layout) is None:
         places = {name: place for name, place in places.items() if name in found and found[name].alive}
     return list(await asyncio.gather(*(_status(name, *place, found.get(name)) for name, place in places.items())))
@@ -85,18 +88,17 @@ def statuses(settings: Settings, layout: Layout) -> list[Status]:
     return asyncio.run(_statuses(settings, layout))
 
 
-def check_ports(settings: Settings, layout: Layout, state: State) -> None:
-    """See that nobody else listens where the missing parts will.
+def check_ports(settings: Settings, layout: Layout, parts: Sequence[Part]) -> None:
+    """See that nobody else listens where those of `parts` will that do not run.
 
     Raises:
         StackError: names each port that is taken, and who holds it.
     """
     running = {name for name, record in process.records(layout).items() if record.alive}
-    parts: list[Part] = [*plan.servers(settings, layout, state), *plan.workers(settings, state.workers)]
     missing = [part for part in parts if part.name not in running]
     shared = ("127.0.0.1", settings.ports.of("orders_shared"))
     shared_is_ours = any(plan.service_of(name) == "orders" for name in running)
-    wanted: dict[tuple[str, int], str] = {}
+    wanted: dict[Address, str] = {}
     for part in missing:
         for address in (part.address, *part.other_ports):
             if not (address == shared and shared_is_ours):
@@ -143,7 +145,7 @@ def tail(layout: Layout, name: str, lines: int = 15) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def scale(layout: Layout, counts: dict[str, int]) -> None:
+def scale(settings: Settings, layout: Layout, counts: dict[str, int]) -> None:
     """Have the supervisor start or stop workers; returns when the surplus ones have stopped.
 
     Raises:
@@ -151,6 +153,7 @@ def scale(layout: Layout, counts: dict[str, int]) -> None:
     """
     if supervisor(layout) is None:
         raise StackError("the stack is not up: python -m app up")
+    check_ports(settings, layout, plan.workers(settings, {**dict.fromkeys(plan.SERVICES, 0), **counts}))
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(60)

@@ -60,6 +60,10 @@ class Layout:
             return path
         return Path(tempfile.gettempdir()) / f"bistro92-{zlib.crc32(str(self.data_dir).encode())}.sock"
 
+    def done(self, step: str) -> Path:
+        """There once a step that is done only once was done."""
+        return self.data_dir / "done" / step
+
     def log(self, name: str) -> Path:
         """The log of a process or step."""
         return self.logs / f"{name}.log"
@@ -118,6 +122,14 @@ def read_state(layout: Layout) -> State | None:
         return None
     except (OSError, ValueError, TypeError) as error:
         raise StackError(f"{layout.state} cannot be read ({error}); `make clean` starts anew") from error
+
+
+def as_made(settings: Settings, layout: Layout) -> Settings:
+    """The settings with the number of nodes that the state was made with, unless another was asked for outright."""
+    state = read_state(layout)
+    if state is None or "nodes" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"nodes": state.nodes})
 
 
 def settle_state(layout: Layout, settings: Settings, cluster: str) -> State:

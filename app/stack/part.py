@@ -34,3 +34,4 @@ class Step:
     command: list[str]
     needs_ready: tuple[str, ...]  # names of parts
     needs_done: tuple[str, ...] = ()  # names of steps
+    once: bool = False  # done for as long as the state lives

@@ -5,7 +5,7 @@ import sys
 
 from app.settings import DEFAULT_FILE, FILE_VARIABLE, Settings
 from app.stack import cassandra, jars, kafka, redis
-from app.stack.layout import ROOT, Layout, State
+from app.stack.layout import Layout, State
 from app.stack.part import Address, Kind, Part, Step
 
 SERVICES = ("orders", "ledger")
@@ -14,11 +14,6 @@ MOST_WORKERS = {"orders": 64, "ledger": 16}
 # log is whole after a kill as well.
 GRACES: dict[str, float] = {"kafka": 10, "cassandra": 15, "redis": 5, "orders": 10, "ledger": 10}
 PART_VARIABLE = "BISTRO92_STACK_PART"  # tells whose process one is, should its record be lost
-
-
-def has_command(name: str) -> bool:
-    """Whether `python -m app NAME` exists."""
-    return (ROOT / "app" / "cli" / f"{name}.py").exists()
 
 
 def service_of(name: str) -> str:
@@ -64,12 +59,7 @@ def worker(settings: Settings, service: str, index: int) -> Part:
 
 def workers(settings: Settings, counts: dict[str, int]) -> list[Part]:
     """The workers of every service."""
-    return [
-        worker(settings, service, index)
-        for service in SERVICES
-        if (ROOT / "app" / "service" / f"{service}.py").exists()
-        for index in range(1, counts[service] + 1)
-    ]
+    return [worker(settings, service, index) for service in SERVICES for index in range(1, counts[service] + 1)]
 
 
 def steps(settings: Settings) -> list[Step]:
@@ -78,12 +68,12 @@ def steps(settings: Settings) -> list[Step]:
     brokers = tuple(f"kafka-{node}" for node in nodes)
     stores = tuple(f"cassandra-{node}" for node in nodes)
     app = [sys.executable, "-m", "app"]
-    plan = [
+    return [
         Step("topics", [*app, "topics"], brokers),
         Step("schema", [*app, "schema"], stores),
-        Step("menu", [*app, "menu", "load"], (*stores, "redis-1"), ("schema",)),
+        # Only the first time: from then on the menu is what the managers made of it.
+        Step("menu", [*app, "menu", "load"], (*stores, "redis-1"), ("schema",), once=True),
     ]
-    return [step for step in plan if has_command(step.name)]
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -93,5 +83,6 @@ def environment(settings: Settings) -> dict[str, str]:
         **os.environ,
         FILE_VARIABLE: file,
         "BISTRO92_DATA_DIR": str(settings.data_dir),
+        "BISTRO92_NODES": str(settings.nodes),
         "PYTHONUNBUFFERED": "1",
     }

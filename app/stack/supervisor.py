@@ -98,8 +98,7 @@ class Supervisor:
                 self.say(f"{part.name} adopted, pid {record.pid}")
             else:
                 for step in part.needs:
-                    if step in self.done:
-                        await self.done[step].wait()
+                    await self.done[step].wait()
                 record = await self.start(part, record, last_exit)
             if record:
                 watch = asyncio.create_task(self.watch_readiness(part, record))
@@ -158,12 +157,15 @@ class Supervisor:
         for name in step.needs_ready:
             await self.ready[name].wait()
         for name in step.needs_done:
-            if name in self.done:
-                await self.done[name].wait()
-        pause = PAUSE_FIRST
-        while not await self.attempt(step):
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, PAUSE_MOST)
+            await self.done[name].wait()
+        mark = self.layout.done(step.name)
+        if not (step.once and mark.exists()):
+            pause = PAUSE_FIRST
+            while not await self.attempt(step):
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, PAUSE_MOST)
+            if step.once:
+                write_atomically(mark, "")
         self.done[step.name].set()
         self.failures.pop(step.name, None)
         self.note()
@@ -193,13 +195,17 @@ class Supervisor:
     async def match(self, counts: dict[str, int]) -> None:
         """Start and stop workers until there are as many as asked for; records of more than that are stopped too."""
         async with self.scaling:
-            wanted = {part.name: part for part in plan.workers(self.settings, counts)}
             self.state = self.state.scaled(counts)
             self.state.save(self.layout)
+            wanted = {part.name: part for part in plan.workers(self.settings, self.state.workers)}
             for name, part in wanted.items():
                 if name not in self.keepers:
                     self.keep(part)
-            known = {name for name in {*process.records(self.layout), *self.keepers} if plan.service_of(name) in counts}
+            known = {
+                name
+                for name in {*process.records(self.layout), *self.keepers}
+                if plan.service_of(name) in plan.SERVICES
+            }
             await asyncio.gather(*(self.dismiss(name) for name in sorted(known - set(wanted))))
 
     async def dismiss(self, name: str) -> None:
@@ -264,6 +270,7 @@ class Supervisor:
             "pid": me.pid,
             "created": me.created,
             "since": me.since,
+            "settings": self.settings.model_dump(mode="json"),
             "steps": {name: event.is_set() for name, event in self.done.items()},
             "failures": self.failures,
         }
