@@ -16,6 +16,22 @@ $(VENV)/installed: requirements.lock
 	$(PY) -m pip install --quiet --require-hashes -r requirements.lock
 	touch $@
 
+# `make up WORKERS=4 NODES=3`; without them, what was there before or the defaults.
+STACK := $(if $(WORKERS),BISTRO92_WORKERS=$(WORKERS)) $(if $(NODES),BISTRO92_NODES=$(NODES)) $(PY) -m app
+
+.PHONY: up down status clean
+up: $(VENV)/installed ## install what is missing, start everything, wait until it answers; WORKERS=n NODES=1|3
+	@$(STACK) up
+
+down: $(VENV)/installed ## stop everything; the state stays
+	@$(STACK) down
+
+status: $(VENV)/installed ## what runs, and whether it is ready
+	@$(STACK) status
+
+clean: $(VENV)/installed ## delete the state of a stack that is down
+	@$(STACK) clean
+
 .PHONY: test lint types layers
 test: lint types layers ## lint, types, layers and all tests on a stack of their own
 	$(PY) -m pytest
