@@ -1,8 +1,15 @@
 """A small restaurant in memory for tests of the views: the real decision on every command, without a log."""
 
-from collections.abc import Sequence
+import contextlib
+import io
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import aiohttp
+import jsonschema
+from aiohttp import web
 
 from app.domain import decide as d
 from app.domain.claims import Claims, Role
@@ -11,6 +18,9 @@ from app.domain.row import NO_ROW, Row
 from app.messages import Answer, CloseSession, Command, OpenSession, OrderPlaced, PlaceOrder, TableState
 from app.ports import UnavailableError
 from app.settings import Settings
+from app.web.openapi import describe_api
+from app.web.routes import add_routes
+from app.web.server import ContractRunner
 from app.web.services import Services
 
 DISHES = (
@@ -177,3 +187,90 @@ class House:
             tokens=PlainTokens(),
             ready=lambda: self.not_ready,
         )
+
+    async def seat(self, table: str = "T1") -> str:
+        """Open the table's next session; the token of its pad."""
+        session = self.owner.rows.get(table, NO_ROW).session + 1
+        await self.owner.ask(OpenSession("r", "", table, session))
+        return f"pad/{table}/{session}"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer, its body read as JSON where it is JSON."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+
+class Client:
+    """Sends requests and holds every answer against the API description."""
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        self.url = url
+        self._description = describe_api(settings)
+        self._session = aiohttp.ClientSession()
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def send(self, method: str, path: str, token: str = "", **more: Any) -> Reply:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers |= more.pop("headers", {})
+        async with self._session.request(
+            method, self.url + path, headers=headers, allow_redirects=False, **more
+        ) as answer:
+            text = await answer.text()
+            is_json = answer.content_type == "application/json" and text
+            reply = Reply(answer.status, json.loads(text) if is_json else text, answer.headers)
+        self._hold_against_description(method.lower(), path, reply)
+        return reply
+
+    async def order(self, body: Any, token: str, **more: Any) -> Reply:
+        """`POST /orders`; a body that is bytes or a stream goes out as it is."""
+        key = "json" if isinstance(body, dict | list) else "data"
+        if isinstance(body, bytes):
+            body = io.BytesIO(body)
+        return await self.send("POST", "/orders", token, **{key: body}, **more)
+
+    async def get(self, path: str, token: str = "", **more: Any) -> Reply:
+        return await self.send("GET", path, token, **more)
+
+    async def post(self, path: str, token: str = "", **more: Any) -> Reply:
+        return await self.send("POST", path, token, **more)
+
+    def _hold_against_description(self, method: str, path: str, reply: Reply) -> None:
+        assert reply.headers["X-Request-Id"]
+        parts = path.split("?")[0].split("/")
+        for template, methods in self._description["paths"].items():
+            pattern = template.split("/")
+            same = all(there.startswith("{") or there == here for here, there in zip(parts, pattern, strict=False))
+            if len(parts) == len(pattern) and same and method in methods and reply.status != 500:
+                described = methods[method]["responses"][str(reply.status)]
+                schema = described["content"]["application/json"]["schema"]
+                jsonschema.validate(reply.body, {**schema, "components": self._description["components"]})
+
+
+@contextlib.asynccontextmanager
+async def serving(house: House) -> AsyncIterator[Client]:
+    """The house's views on a real server at a port of their own."""
+    application = web.Application()
+    add_routes(application, house.services)
+    runner = ContractRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        client = Client(f"http://127.0.0.1:{runner.addresses[0][1]}", house.settings)
+        try:
+            yield client
+        finally:
+            await client.close()
+    finally:
+        await runner.cleanup()
+
+
+def order(version: int = 0, order_id: str = "id-1", table: str = "T1", **more: Any) -> dict[str, Any]:
+    """An order of two salmons."""
+    items = [{"menu_item_id": "m1", "quantity": 2}]
+    return {"table_number": table, "items": items, "version": version, "order_id": order_id} | more

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jwt
 
@@ -214,11 +214,17 @@ class SignedTokens:
 def _claims(payload: dict[str, Any]) -> Claims | None:
     role, expires = payload.get("role"), payload.get("exp")
     table, session = payload.get("table", ""), payload.get("session", 0)
-    if role not in ROLES or type(expires) is not int or type(table) is not str or type(session) is not int:
+    if (
+        type(role) is not str
+        or role not in ROLES
+        or type(expires) is not int
+        or type(table) is not str
+        or type(session) is not int
+    ):
         return None
     if (role == "pad") != (bool(table) and session > 0):
         return None
-    return Claims(role, expires, table, session)
+    return Claims(cast("Role", role), expires, table, session)
 
 
 def signed_tokens(settings: Settings) -> SignedTokens:

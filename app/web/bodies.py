@@ -22,6 +22,7 @@ async def read_body(request: web.Request, limit: int) -> bytes | None:
     except TimeoutError:
         raise web.HTTPBadRequest(text=f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from None
     except web.RequestPayloadError:
+        content.feed_eof()  # nothing more can be read of it: aiohttp would try, to keep the connection
         raise web.HTTPBadRequest(text="the body is not as its headers say") from None
     return body if len(body) <= limit else None
 

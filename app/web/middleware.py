@@ -55,7 +55,9 @@ def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
         response.headers[hdrs.ALLOW] = methods
         return response
     if error.status == web.HTTPBadRequest.status_code:
-        return refuse(400, error.text or "")
+        response = refuse(400, error.text or "")
+        response.force_close()  # the body was not read to its end
+        return response
     return refuse(error.status, error=ERRORS.get(error.status, error.reason))
 
 

@@ -25,9 +25,9 @@ class Pages:
         self._description = orjson.dumps(describe_api(settings))
         self._files = {path.name: path.read_bytes() for path in _FOLDER.iterdir() if path.suffix in _TYPES}
 
-    async def home(self, request: web.Request) -> web.StreamResponse:  # noqa: ARG002 - aiohttp's signature
+    async def home(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
         """The way to the page."""
-        raise web.HTTPFound("/docs")
+        return web.Response(status=302, headers={"Location": "/docs"})
 
     async def description(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
         """The API description."""

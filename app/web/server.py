@@ -15,6 +15,16 @@ class ContractHandler(RequestHandler):
 
     __slots__ = ()
 
+    async def shutdown(self, timeout: float | None = 15.0) -> None:
+        """End the connection, a request that is being answered first.
+
+        Where one was answered before its body had come (413), aiohttp goes on reading for ten seconds, so that the
+        client gets to the answer; a worker that stops has no use for that.
+        """
+        if not self._request_in_progress and self._task_handler is not None:
+            self._task_handler.cancel()
+        await super().shutdown(timeout)
+
     def handle_error(
         self,
         request: web.BaseRequest,

@@ -1,0 +1,227 @@
+"""Placing orders: what each answer of the contract needs, seen through HTTP, with the real decision behind."""
+
+from tests.house import DISHES, House, order, serving
+
+TWO_SALMONS_AND_A_SOUP = [{"menu_item_id": "m1", "quantity": 2}, {"menu_item_id": "m2", "quantity": 1, "note": "hot"}]
+
+
+async def test_an_order_is_received_and_raises_the_version_by_one() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        for version in range(3):
+            reply = await client.order(order(version, f"id-{version}"), pad)
+            assert (reply.status, reply.body["status"], reply.body["version"]) == (201, "received", version + 1)
+            assert list(reply.body)[:2] == ["order_id", "status"]
+            assert "Idempotency-Replayed" not in reply.headers
+    assert [event.version for event in house.owner.events] == [1, 2, 3]
+
+
+async def test_prices_and_names_come_from_the_menu_and_the_total_is_their_sum() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        assert (await client.order(order(items=TWO_SALMONS_AND_A_SOUP, note="window seat"), pad)).status == 201
+    [placed] = house.owner.events
+    assert [(line.name, line.price, line.quantity, line.note) for line in placed.lines] == [
+        ("Grilled Salmon", 1899, 2, ""),
+        ("Onion Soup", 850, 1, "hot"),
+    ]
+    assert (placed.total, placed.currency, placed.note) == (4648, "EUR", "window seat")
+
+
+async def test_a_price_that_a_pad_sends_is_refused() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        reply = await client.order(order(items=[{"menu_item_id": "m1", "quantity": 1, "price": 0.01}]), pad)
+    assert (reply.status, reply.body["error"]) == (400, "Invalid request")
+    assert "items[0].price" in reply.body["detail"]
+
+
+async def test_the_same_order_again_gets_its_first_answer_whatever_has_changed_since() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        first = await client.order(order(), pad)
+        assert (await client.order(order(1, "id-2"), pad)).status == 201
+        house.menu.dishes = DISHES[1:]  # the salmon is gone
+        for version in (0, 1, 2, 77):
+            again = await client.order(order(version), pad)
+            assert (again.status, again.body) == (201, first.body)
+            assert again.headers["Idempotency-Replayed"] == "true"
+    assert len(house.owner.events) == 2
+
+
+async def test_the_same_order_again_is_recognised_after_the_house_has_lowered_its_limit() -> None:
+    house = House()
+    pad = await house.seat()
+    many = order(items=[{"menu_item_id": "m1", "quantity": 50}])
+    async with serving(house) as client:
+        assert (await client.order(many, pad)).status == 201
+    stricter = House(orders={"max_quantity": 10})
+    stricter.owner.rows, stricter.owner.commands = house.owner.rows, house.owner.commands
+    async with serving(stricter) as client:
+        assert (await client.order(many, pad)).status == 201
+        assert (await client.order(many | {"order_id": "id-2", "version": 1}, pad)).body["error"] == "Invalid item"
+
+
+async def test_an_order_id_with_other_lines_or_notes_is_reused() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        await client.order(order(), pad)
+        for other in (
+            {"items": [{"menu_item_id": "m1", "quantity": 3}]},
+            {"items": [{"menu_item_id": "gone", "quantity": 2}]},
+            {"items": [{"menu_item_id": "m1", "quantity": 10**30}]},
+            {"items": [{"menu_item_id": "m1", "quantity": 2, "modifiers": ["rare"]}]},
+            {"note": "quick"},
+        ):
+            reply = await client.order(order(**other), pad)
+            assert (reply.status, reply.body) == (422, {"error": "Order id reused"})
+    assert len(house.owner.events) == 1
+
+
+async def test_a_stale_version_is_told_the_current_one_and_what_was_missed() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        for version in range(3):
+            await client.order(order(version, f"id-{version}"), pad)
+        reply = await client.order(order(1, "late"), pad)
+    assert (reply.status, reply.body["error"], reply.body["current_version"]) == (409, "Version conflict", 3)
+    assert [missed["client_order_id"] for missed in reply.body["missed"]] == ["id-1", "id-2"]
+    assert len(house.owner.events) == 3
+
+
+async def test_missed_orders_are_left_out_while_the_store_lacks_one_or_is_away() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        for version in range(3):
+            await client.order(order(version, f"id-{version}"), pad)
+        del house.store.orders[house.owner.events[1].order_id]
+        assert (await client.order(order(0, "late"), pad)).body == {"error": "Version conflict", "current_version": 3}
+        house.store.away = True
+        assert (await client.order(order(0, "late"), pad)).body == {"error": "Version conflict", "current_version": 3}
+
+
+async def test_a_version_that_is_ahead_conflicts_too() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        reply = await client.order(order(7), pad)
+    assert (reply.status, reply.body) == (409, {"error": "Version conflict", "current_version": 0})
+
+
+async def test_refused_items_are_named_and_may_be_ordered_right_under_the_same_id() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        for items, part in (
+            ([{"menu_item_id": "m9", "quantity": 1}], "items[0].menu_item_id"),
+            ([{"menu_item_id": "m3", "quantity": 1}], "Oysters is sold out"),
+            ([{"menu_item_id": "m1", "quantity": 1}, {"menu_item_id": "m1", "quantity": 0}], "items[1].quantity"),
+            ([{"menu_item_id": "m1", "quantity": 100}], "1 to 99"),
+        ):
+            reply = await client.order(order(items=items), pad)
+            assert (reply.status, reply.body["error"]) == (400, "Invalid item")
+            assert part in reply.body["detail"]
+        assert (await client.order(order(), pad)).status == 201
+
+
+async def test_refused_items_travel_to_the_owner_without_their_lines() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        await client.order(order(items=[{"menu_item_id": "x" * 64, "quantity": 1}] * 100, note="n" * 200), pad)
+    refused = house.owner.commands[-1]
+    assert (refused.lines, refused.total, refused.note) == ((), 0, "")
+    assert len(refused.refusal) < 300
+
+
+async def test_a_pad_whose_session_is_closed_is_unauthorized_also_for_the_next_party() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        assert (await client.post("/tables/T1/close", "manager")).status == 200
+        assert (await client.order(order(), pad)).status == 401
+        await house.seat()
+        reply = await client.order(order(), pad)
+    assert (reply.status, reply.body) == (401, {"error": "Unauthorized"})
+    assert reply.headers["WWW-Authenticate"] == "Bearer"
+    assert house.owner.events == []
+
+
+async def test_two_tables_may_use_the_same_order_id() -> None:
+    house = House()
+    first, second = await house.seat("T1"), await house.seat("T2")
+    async with serving(house) as client:
+        one = await client.order(order(table="T1"), first)
+        two = await client.order(order(table="T2"), second)
+    assert (one.status, two.status) == (201, 201)
+    assert one.body["order_id"] != two.body["order_id"]
+
+
+async def test_only_the_tables_own_pad_orders() -> None:
+    house = House()
+    await house.seat()
+    other = await house.seat("T2")
+    async with serving(house) as client:
+        for token in (other, "kitchen", "manager", "operator", "worker"):
+            reply = await client.order(order(), token)
+            assert (reply.status, reply.body) == (403, {"error": "Forbidden"})
+        for token in ("", "forged"):
+            assert (await client.order(order(), token)).status == 401
+        assert (await client.order(order(), "", headers={"Authorization": "Basic cGFkOg=="})).status == 401
+    assert house.owner.events == []
+
+
+async def test_without_an_owner_the_outcome_is_open_and_the_pad_is_told_to_come_again() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        house.owner.away = True
+        reply = await client.order(order(), pad)
+        assert (reply.status, reply.body["error"], reply.headers["Retry-After"]) == (503, "Service unavailable", "1")
+        house.owner.away = False
+        assert (await client.order(order(), pad)).status == 201
+
+
+async def test_nothing_is_asked_of_the_owner_before_the_worker_is_ready() -> None:
+    house = House()
+    pad = await house.seat()
+    asked = len(house.owner.commands)
+    house.not_ready = "tables are being recovered"
+    async with serving(house) as client:
+        assert (await client.order(order(), pad)).status == 503
+        assert (await client.order(b"x" * 70_000, "")).status == 413
+    assert len(house.owner.commands) == asked
+
+
+async def test_without_a_menu_no_order_can_be_judged() -> None:
+    house = House()
+    pad = await house.seat()
+    house.menu.dishes = None
+    async with serving(house) as client:
+        assert (await client.order(order(), pad)).status == 503
+
+
+async def test_an_order_is_read_as_json_whatever_its_content_type_says() -> None:
+    house = House()
+    pad = await house.seat()
+    body = b'{"table_number":"T1","items":[{"menu_item_id":"m1","quantity":2}],"version":0,"order_id":"id-1"}'
+    async with serving(house) as client:
+        for content_type in ("application/x-www-form-urlencoded", "text/plain", "nonsense"):
+            assert (await client.order(body, pad, headers={"Content-Type": content_type})).status == 201
+
+
+async def test_modifiers_notes_and_the_menus_revision_are_taken() -> None:
+    house = House()
+    pad = await house.seat()
+    items = [{"menu_item_id": "m1", "quantity": 1, "modifiers": ["rare", "no-sauce"], "note": "für Zoë 🐟\n"}]
+    async with serving(house) as client:
+        assert (await client.order(order(items=items, menu_revision=4, note=""), pad)).status == 201
+    [line] = house.owner.events[0].lines
+    assert (line.modifiers, line.note) == (("rare", "no-sauce"), "für Zoë 🐟\n")
