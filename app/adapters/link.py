@@ -12,6 +12,7 @@ import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import structlog
@@ -48,9 +49,8 @@ class Frames(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Challenge the peer."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(self._nonce)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none of asyncio's classes
+        self._transport.write(self._nonce)
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes, hand out whole frames."""
@@ -135,8 +135,7 @@ class _Peer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the peer's challenge."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._nonce = b""
         self._ready = False
 

@@ -5,6 +5,7 @@ Faust's own producer is not used on the way of an order: its changelog buffer sw
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+COMPLAIN_SECONDS = 10.0
 POLL_SECONDS = 0.5  # a poll returns as soon as there is a delivery report; this bounds how late a stop is seen
 
 
@@ -23,7 +25,10 @@ class PolledProducer:
     """A librdkafka producer whose delivery reports are collected by a thread of its own."""
 
     def __init__(self, name: str, config: dict[str, Any], after_poll: Callable[[], None] | None = None) -> None:
-        self._producer = Producer({"acks": "all", **config})
+        self._name = name
+        self._complained_at = 0.0
+        # Its own log repeats each failed connection many times a second: we say it every few seconds.
+        self._producer = Producer({"acks": "all", "log_level": 2, "error_cb": self._complain, **config})
         self._after_poll = after_poll
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._poll, name=f"{name}-poll", daemon=True)
@@ -34,6 +39,12 @@ class PolledProducer:
         while not self._stopping.is_set():
             if self._producer.poll(POLL_SECONDS) and self._after_poll:
                 self._after_poll()
+
+    def _complain(self, error: KafkaError) -> None:
+        now = time.monotonic()
+        if now - self._complained_at >= COMPLAIN_SECONDS:
+            self._complained_at = now
+            log.warning("Kafka does not answer", producer=self._name, reason=str(error))
 
     def stop(self, timeout: float) -> int:
         """Wait up to `timeout` s for what is under way; returns how many records were not delivered."""

@@ -82,6 +82,7 @@ class OrdersAgent:
             for table, row in partition.rows.items():
                 partition.send_missing_chunks(table, row)
             self.partitions[number] = partition
+            log.info("partition taken over", partition=number, tables=len(partition.rows), read_up_to=read_up_to)
 
     def give_up(self) -> None:
         """The partitions are assigned anew: what was decided is still answered, but no longer acked."""

@@ -2,9 +2,11 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from app.adapters.link import Link, link_key
 from app.messages import Answer
@@ -29,12 +31,17 @@ async def wait_for(answers: list[Answer], count: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["unix", "tcp"])
-async def test_answers_reach_the_other_worker_in_order(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_answers_reach_the_other_worker_in_order(kind: str, run: Callable[..., None], tmp_path: Path) -> None:
+    if kind == "unix":
+        run(answers_arrive(unix_address(tmp_path, "a"), unix_address(tmp_path, "b")))
+    else:
+        run(answers_arrive(tcp_address(), tcp_address()))
+
+
+async def answers_arrive(address: str, other: str) -> None:
     got: list[Answer] = []
-    addresses = (
-        [unix_address(tmp_path, "a"), unix_address(tmp_path, "b")] if kind == "unix" else [tcp_address(), tcp_address()]
-    )
-    here, there = Link(addresses[0], KEY, got.append), Link(addresses[1], KEY, got.append)
+    here, there = Link(address, KEY, got.append), Link(other, KEY, got.append)
     await here.start()
     await there.start()
     sent = [Answer(f"r{n}", "accepted", n) for n in range(500)]

@@ -1,0 +1,35 @@
+"""`python -m app worker SERVICE --index N`: one process of a service, in the foreground."""
+
+import os
+import sys
+
+import click
+
+os.environ.setdefault("FAUST_LOOP", "uvloop")  # read when faust is imported
+
+SERVICES = ("orders", "ledger")
+
+
+@click.command()
+@click.argument("service", type=click.Choice(SERVICES))
+@click.option(
+    "--index", type=click.IntRange(1, 99), default=1, show_default=True, help="Which of the service's processes."
+)
+def command(service: str, index: int) -> None:
+    """Run one worker process of a service until SIGTERM."""
+    from app import settings as all_settings
+
+    try:
+        settings = all_settings.load()
+    except all_settings.SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    from faust import Worker
+
+    from app.service import common
+
+    common.set_up_logging(settings)
+    from app import service as services
+
+    app = services.build(service, index)
+    worker = Worker(app, loglevel=None, redirect_stdouts=False, override_logging=False, workdir=None)
+    sys.exit(worker.execute_from_commandline())

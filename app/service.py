@@ -1,1 +1,0 @@
-"""Composition root: settings -> adapters -> the Faust app of one service."""

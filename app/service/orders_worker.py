@@ -1,0 +1,210 @@
+"""The `orders` service: views, the agent that owns the tables, and what they need."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from app.adapters.cassandra import CassandraSession
+from app.adapters.dead_letters import KafkaDeadLetters
+from app.adapters.edge import KafkaEdge
+from app.adapters.fatal import end_process
+from app.adapters.heartbeat import Heartbeat
+from app.adapters.link import Link, link_key
+from app.adapters.log_reader import KafkaLogReader
+from app.adapters.log_writer import KafkaCommands, KafkaLogWriter
+from app.adapters.menu import CachedMenu
+from app.adapters.order_store import CassandraOrderStore
+from app.adapters.owners import FaustOwners, OwnRows
+from app.adapters.tokens import signed_tokens
+from app.agents.orders import OrdersAgent
+from app.ports import UnavailableError
+from app.service.common import App, new_app
+from app.settings import Settings
+from app.tables.rows import ChunkTable, RowTable
+from app.topics import ORDER_COMMANDS, ORDER_IDS, ORDERS_APP, TABLES
+from app.web.internal import add_internal_routes
+from app.web.routes import add_routes
+from app.web.services import Services
+
+log = structlog.get_logger(__name__)
+
+REPAIR_SECONDS = 3.0
+FORGET_SECONDS = 600.0
+POLL_SECONDS = 0.02
+
+
+class OrdersService:
+    """One worker of the orders service."""
+
+    def __init__(self, settings: Settings, index: int) -> None:
+        self.settings = settings
+        self.name = f"{ORDERS_APP}-{index}"
+        self.app = new_app(settings, ORDERS_APP, index, port=settings.ports.of("orders", index))
+        self._stopping = False
+        self._taken_over = False
+        self._shared: web.TCPSite | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        partitions = settings.kafka.partitions
+        self.rows = RowTable(self.app, name=TABLES, partitions=partitions, fatal=end_process)
+        self.chunks = ChunkTable(self.app, name=ORDER_IDS, partitions=partitions, fatal=end_process)
+        self.app.tables.add(self.rows)
+        self.app.tables.add(self.chunks)
+        self.writer = KafkaLogWriter(settings, end_process)
+        self.commands = KafkaCommands(settings, ORDER_COMMANDS)
+        self.reader = KafkaLogReader(settings)
+        self.tokens = signed_tokens(settings)
+        address = settings.link_address(self.name)
+        self.edge = KafkaEdge(self.commands, address, settings.orders.view_deadline, settings.orders.max_waiting)
+        self.link = Link(address, link_key(settings.keys_dir), self.edge.resolve)
+        self.heartbeat = Heartbeat(settings)
+        self.dead_letters = KafkaDeadLetters(settings)
+        self.agent = OrdersAgent(
+            self.rows,
+            self.chunks,
+            self.writer,
+            self.reader,
+            self.link,
+            self.dead_letters,
+            end_process,
+            settings.orders.max_in_flight,
+        )
+        self.rows.recovered = self._take_over
+        self.own = OwnRows(self.rows, self.chunks, self.reader, partitions, self._owned)
+        self.owners = FaustOwners(self.app, self.own, lambda: self.tokens.sign("worker"))
+        self.cassandra = CassandraSession(settings)
+        self.menu = CachedMenu(settings, self.cassandra)
+        self._wire()
+
+    def _wire(self) -> None:
+        app = self.app
+        services = Services(
+            settings=self.settings,
+            edge=self.edge,
+            owners=self.owners,
+            store=CassandraOrderStore(self.cassandra),
+            menu=self.menu,
+            tokens=self.tokens,
+            ready=self.not_ready_because,
+        )
+        add_routes(app.web.web_app, services)
+        add_internal_routes(app.web.web_app, self.own, self.tokens)
+        app.agent(app.topic(ORDER_COMMANDS, key_type=bytes, value_type=bytes), name="orders", concurrency=1)(
+            self._run_agent
+        )
+        app.on_partitions_revoked.connect(self._on_revoked, weak=False)
+        app.on_partitions_assigned.connect(self._on_assigned, weak=False)
+        app.before_start.append(self._start)
+        app.before_stop.append(self._drain)
+        app.after_stop.append(self._stop)
+
+    async def _run_agent(self, stream: Any) -> None:
+        await self.agent.run(stream)
+
+    async def _take_over(self, mine: set[int]) -> None:
+        await self.agent.take_over(mine)
+        if not self._taken_over:
+            log.info("tables taken over", worker=self.name, partitions=sorted(mine))
+        self._taken_over = True
+
+    # ── readiness ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def not_ready_because(self) -> str | None:
+        """Why this worker takes no orders; None when it does.
+
+        A rebalance does not make it unready: an order that comes in meanwhile waits the short time in the log.
+        """
+        if self._stopping:
+            return "the worker is stopping"
+        if not self._taken_over:
+            return "the tables are being read from the log"
+        try:
+            self.menu.items()
+        except UnavailableError as error:
+            return str(error)
+        return None
+
+    def _owned(self) -> set[int]:
+        if not self.heartbeat.is_fresh:
+            return set()
+        return {number for number, partition in self.agent.partitions.items() if not partition.revoked}
+
+    # ── begin and end ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.writer.bind(loop)
+        await self.link.start()
+        self.cassandra.start()
+        self.menu.start()
+        self._tasks = [
+            loop.create_task(task)
+            for task in (
+                self._open_shared_port(),
+                self._every(REPAIR_SECONDS, self.agent.repair),
+                self._every(FORGET_SECONDS, self._forget_old_chunks),
+            )
+        ]
+
+    async def _on_assigned(self, app: App, assigned: set[Any], **_: Any) -> None:
+        del assigned
+        self.heartbeat.watch(app)
+        self.heartbeat.joined()
+
+    async def _on_revoked(self, app: App, revoked: set[Any], **_: Any) -> None:
+        del app, revoked
+        self.agent.give_up()
+
+    async def _open_shared_port(self) -> None:
+        """Listen where all workers do, from the moment on when this one can answer."""
+        while self.not_ready_because() is not None:  # noqa: ASYNC110 - several things make it ready
+            await asyncio.sleep(POLL_SECONDS)
+        port = self.settings.ports.of("orders_shared")
+        self._shared = web.TCPSite(self.app.web._runner, "0.0.0.0", port, reuse_port=True)  # noqa: S104 - for the pads
+        await self._shared.start()
+        log.info("ready", worker=self.name, port=port)
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except UnavailableError as error:
+                log.warning("tried again later", work=work.__name__, reason=str(error))
+
+    async def _forget_old_chunks(self) -> None:
+        self.agent.forget_old_chunks()
+
+    async def _drain(self) -> None:
+        """Refuse new orders, then give the answers that are pending: to the views here, and of the tables here."""
+        self._stopping = True
+        if self._shared is not None:
+            await self._shared.stop()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.settings.orders.stop_grace
+        while (self.edge.waiting or self.agent.in_flight) and loop.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_SECONDS)
+        log.info("drained", worker=self.name, unanswered=self.edge.waiting, undecided=self.agent.in_flight)
+
+    async def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.owners.stop()
+        await self.link.stop()
+        await self.menu.stop()
+        await self.cassandra.stop()
+        await asyncio.to_thread(self._stop_writers)
+
+    def _stop_writers(self) -> None:
+        left = self.commands.stop(1.0) + self.writer.stop(self.settings.orders.stop_grace) + self.dead_letters.stop(1.0)
+        if left:
+            log.warning("records were not delivered; the next owner reads their commands again", count=left)
+        self.reader.stop()
+
+
+def build(settings: Settings, index: int) -> App:
+    """The Faust app of the `index`-th orders worker."""
+    return OrdersService(settings, index).app
