@@ -47,3 +47,10 @@ def refuse(status: int, detail: str = "", *, error: str = "", **more: Any) -> we
     if detail:
         body["detail"] = detail
     return answer(orjson.dumps(body), status, headers)
+
+
+def not_ready() -> web.Response:
+    """503, and the end of the connection: the next one reaches a worker that is ready."""
+    response = refuse(503)
+    response.force_close()
+    return response

@@ -10,7 +10,7 @@ from app.domain.ids import fingerprint, order_id
 from app.messages import Answer, Line, PlaceOrder
 from app.ports import Menu, UnavailableError
 from app.web.access import holder
-from app.web.answers import INVALID_ITEM, answer, refuse
+from app.web.answers import INVALID_ITEM, answer, not_ready, refuse
 from app.web.bodies import read_body
 from app.web.forms import order_read
 from app.web.services import Services
@@ -38,7 +38,7 @@ class PlacingOrders:
         if body is None:
             return refuse(413)
         if self._services.ready() is not None:
-            return refuse(503)
+            return not_ready()
         claims = holder(self._services, request)
         if claims is None:
             return refuse(401)

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from app.messages import CloseSession, OpenSession, TableState
 from app.web.access import table_for_session
-from app.web.answers import answer_json, refuse
+from app.web.answers import answer_json, not_ready, refuse
 from app.web.bodies import read_body
 from app.web.forms import table_read
 from app.web.services import Services
@@ -25,7 +25,7 @@ class Sessions:
         if body is None:
             return refuse(413)
         if self._services.ready() is not None:
-            return refuse(503)
+            return not_ready()
         table = table_for_session(self._services, request)
         if isinstance(table, web.Response):
             return table
@@ -47,7 +47,7 @@ class Sessions:
         if body is None:
             return refuse(413)
         if self._services.ready() is not None:
-            return refuse(503)
+            return not_ready()
         table = table_for_session(self._services, request)
         if isinstance(table, web.Response):
             return table

@@ -195,7 +195,9 @@ async def test_nothing_is_asked_of_the_owner_before_the_worker_is_ready() -> Non
     asked = len(house.owner.commands)
     house.not_ready = "tables are being recovered"
     async with serving(house) as client:
-        assert (await client.order(order(), pad)).status == 503
+        reply = await client.order(order(), pad)
+        assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
+        assert reply.headers["Connection"] == "close"  # the next connection reaches another worker
         assert (await client.order(b"x" * 70_000, "")).status == 413
     assert len(house.owner.commands) == asked
 
