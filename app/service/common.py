@@ -9,6 +9,7 @@ import structlog
 from faust.web.drivers.aiohttp import Web
 
 from app.settings import Settings
+from app.web.server import ContractRunner
 
 # Faust sets its loggers to DEBUG and builds every record: a tenth of a worker's time.
 NOISY = ("faust", "mode", "aiokafka", "kafka", "cassandra")
@@ -19,6 +20,10 @@ class BareWeb(Web):  # type: ignore[misc]
 
     production_blueprints = ()
     optional_blueprints = ()
+
+    def __init__(self, app: Any, **kwargs: Any) -> None:
+        super().__init__(app, **kwargs)
+        self._runner = ContractRunner(self.web_app, access_log=None)
 
 
 class App(faust.App):  # type: ignore[misc]
