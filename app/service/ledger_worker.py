@@ -10,7 +10,7 @@ from app.adapters.cassandra import CassandraSession
 from app.adapters.dead_letters import KafkaDeadLetters
 from app.adapters.fatal import end_process
 from app.adapters.order_writer import CassandraOrderWriter
-from app.adapters.patient_transport import PatientTransport
+from app.adapters.transport import PATIENT, transport
 from app.agents.ledger import LedgerAgent
 from app.service.common import App, new_app
 from app.settings import Settings
@@ -36,7 +36,7 @@ class LedgerService:
             port=settings.ports.of("ledger", index),
             broker_max_poll_interval=MAX_POLL_SECONDS,
         )
-        self.app.transport = PatientTransport(self.app.conf.broker_consumer, self.app)
+        self.app.transport = transport(self.app, PATIENT)
         self.cassandra = CassandraSession(settings)
         self.dead_letters = KafkaDeadLetters(settings)
         writer = CassandraOrderWriter(self.cassandra, settings)

@@ -19,6 +19,7 @@ from app.adapters.menu import CachedMenu
 from app.adapters.order_store import CassandraOrderStore
 from app.adapters.owners import FaustOwners, OwnRows
 from app.adapters.tokens import signed_tokens
+from app.adapters.transport import PROMPT, transport
 from app.agents.orders import OrdersAgent
 from app.ports import UnavailableError
 from app.service.common import App, new_app
@@ -43,6 +44,7 @@ class OrdersService:
         self.settings = settings
         self.name = f"{ORDERS_APP}-{index}"
         self.app = new_app(settings, ORDERS_APP, index, port=settings.ports.of("orders", index))
+        self.app.transport = transport(self.app, PROMPT)
         self._stopping = False
         self._taken_over = False
         self._shared: web.TCPSite | None = None
