@@ -87,6 +87,12 @@ class CloseSession(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="t
     schema: int = msgspec.field(default_factory=_this_schema)
 
 
+class Nothing(msgspec.Struct, frozen=True, tag_field="type", tag="Nothing"):
+    """Changes nothing: fills a log that lost its end up to the offset that its tables have seen."""
+
+    schema: int = SCHEMA
+
+
 class OrderPlaced(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="OrderPlaced"):
     """An order stands. The first event of a (table, session, version) counts; any later one says the same.
 
@@ -180,7 +186,8 @@ def order_placed(command: PlaceOrder, version: int, offset: int, time: int) -> O
     )
 
 
-Command = PlaceOrder | OpenSession | CloseSession
+Asked = PlaceOrder | OpenSession | CloseSession
+Command = Asked | Nothing
 Event = OrderPlaced | SessionOpened | SessionClosed
 Message = TypeVar("Message", Command, Event)
 

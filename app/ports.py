@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 from app.domain.menu import MenuItem
-from app.messages import Answer, Command, Event, OrderPlaced, TableState
+from app.messages import Answer, Asked, Event, OrderPlaced, TableState
 
 
 class UnavailableError(Exception):
@@ -24,7 +24,7 @@ class Edge(Protocol):
         """A random id that names a request at this worker."""
         ...
 
-    async def ask(self, command: Command) -> Answer:
+    async def ask(self, command: Asked) -> Answer:
         """Append the command to the log and wait for its owner's answer.
 
         Raises:

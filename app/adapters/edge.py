@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from app import messages
-from app.messages import Answer, Command
+from app.messages import Answer, Asked
 from app.ports import UnavailableError
 
 SWEEP_SECONDS = 0.05
@@ -49,7 +49,7 @@ class KafkaEdge:
         self._count += 1
         return f"{self._prefix}{self._count:x}"
 
-    async def ask(self, command: Command) -> Answer:
+    async def ask(self, command: Asked) -> Answer:
         """Append the command and wait for its owner's answer.
 
         Raises:

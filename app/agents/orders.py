@@ -13,10 +13,11 @@ from app.domain.decide import At
 from app.domain.row import Row
 from app.messages import (
     Answer,
+    Asked,
     BadMessageError,
     CloseSession,
-    Command,
     NewerSchemaError,
+    Nothing,
     OpenSession,
     PlaceOrder,
     SessionClosed,
@@ -162,13 +163,17 @@ class OrdersAgent:
             partition.complete_later(event, "", None)
             partition.advance()
             return
+        if isinstance(command, Nothing):
+            partition.complete_later(event, "", None)
+            partition.advance()
+            return
         at = At(message.offset, round(message.timestamp * 1000))
         partition.time = max(partition.time, at.time)
         answer = await self._decide(partition, command, at)
         partition.complete_later(event, command.reply_to, answer)
         partition.advance()
 
-    async def _decide(self, partition: Partition, command: Command, at: At) -> Answer:
+    async def _decide(self, partition: Partition, command: Asked, at: At) -> Answer:
         if isinstance(command, PlaceOrder):
             return self._place(partition, command, at)
         if isinstance(command, OpenSession):

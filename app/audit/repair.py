@@ -1,0 +1,55 @@
+"""Raises the end of a command log that lost data above the offsets that its tables' rows have seen."""
+
+from collections.abc import Callable
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from app import messages
+from app.audit.log import AuditError, Topic
+from app.domain.row import Row
+from app.settings import Settings
+from app.topics import ORDER_COMMANDS, TABLES_CHANGELOG
+
+FLUSH_SECONDS = 600.0
+POLL_EVERY = 10_000  # records, of the hundred thousand that the producer holds
+
+
+def seen_offsets(settings: Settings) -> dict[int, int]:
+    """Partition -> the highest offset of a command that a row has seen, from the tables' changelog."""
+    seen: dict[int, int] = {}
+    for record in Topic(settings.kafka_bootstrap, TABLES_CHANGELOG).read():
+        if record.value() is not None:
+            partition = record.partition()
+            seen[partition] = max(seen.get(partition, -1), Row.decode(record.value()).offset)
+    return seen
+
+
+def raise_ends(settings: Settings, say: Callable[[str], None]) -> int:
+    """Append commands that change nothing until each log ends above what its rows have seen; returns how many.
+
+    Raises:
+        AuditError: Kafka does not answer or did not take the records.
+    """
+    ends = Topic(settings.kafka_bootstrap, ORDER_COMMANDS).ends()
+    failed: list[str] = []
+
+    def delivered(error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            failed.append(str(error))
+
+    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap, "acks": "all", "enable.idempotence": True})
+    filler, total = messages.encode(messages.Nothing()), 0
+    for partition, offset in sorted(seen_offsets(settings).items()):
+        lacking = offset + 1 - ends.get(partition, 0)
+        if lacking <= 0:
+            say(f"{ORDER_COMMANDS}/{partition} ends above its rows: nothing to do")
+            continue
+        say(f"{ORDER_COMMANDS}/{partition} ends {lacking} records too low: raising it")
+        for count in range(lacking):
+            producer.produce(ORDER_COMMANDS, filler, partition=partition, on_delivery=delivered)
+            if count % POLL_EVERY == 0:
+                producer.flush(FLUSH_SECONDS)
+        total += lacking
+    if producer.flush(FLUSH_SECONDS) or failed:
+        raise AuditError(f"Kafka did not take all records: {failed[:1]}")
+    return total
