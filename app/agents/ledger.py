@@ -1,8 +1,9 @@
-"""The agent of the ledger service: events into Cassandra, acknowledged in order once they stand there."""
+"""The agent of the ledger service: events into Cassandra, acknowledged in order once they stand there for good."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -12,85 +13,113 @@ from app.ports import DeadLetters, EventWriter, Fatal
 
 log = structlog.get_logger(__name__)
 
-# One group is written while the next one gathers: the longer a write takes, the more the next one carries. Twice this
-# is what a ledger holds in memory, however long Cassandra is away.
-GROUP_EVENTS = 1000
+# Records that a ledger holds in memory, however long Cassandra is away.
+MAX_HELD = 8000
+
+
+@dataclass(slots=True)
+class _Group:
+    """Records that were written together: `breaks` as it was before, `at` by the loop's clock when it was done."""
+
+    records: list[Any]
+    breaks: int
+    at: float
 
 
 class LedgerAgent:
     """Writes what it is given.
 
-        consumer ──> waiting ──> group: decode, write all, wait for all ──> ack in order
-                     (bounded)   (one at a time)
+        consumer ──> waiting ──> one group at a time:   ──> written: for a second, ──> ack in order
+                                 decode, write in parallel  then ask for a sign of life
+                                                        <── broke off meanwhile: write it again
 
-    Records are acknowledged to Kafka group by group, in the order in which they came, so what is committed has been
-    written. A record whose partition has meanwhile gone elsewhere is not acknowledged; whoever has it writes it again,
-    which changes nothing.
+    While one group is written the next one gathers: the longer a write takes, the more the next one carries. A group
+    is not acknowledged at once, since a Cassandra that is killed loses what it answered last. A record whose partition
+    has meanwhile gone elsewhere is never acknowledged; whoever has it writes it again, which changes nothing.
     """
 
     def __init__(
-        self, writer: EventWriter, dead_letters: DeadLetters, fatal: Fatal, is_mine: Callable[[Any], bool]
+        self,
+        writer: EventWriter,
+        dead_letters: DeadLetters,
+        fatal: Fatal,
+        is_mine: Callable[[Any], bool],
+        settle: float,
     ) -> None:
-        """`is_mine` tells whether a record's assignment still holds."""
+        """`is_mine` tells whether a record's assignment still holds; `settle` is in s."""
         self._writer = writer
         self._dead_letters = dead_letters
         self._fatal = fatal
         self._is_mine = is_mine
+        self._settle = settle
         self._waiting: deque[Any] = deque()  # the events themselves: Faust forgets records that nobody holds
+        self._writing = 0
+        self._written: deque[_Group] = deque()
         self._changed = asyncio.Event()
-        self._writing = False
         self._closing = False
-        self.written = 0
+        self.acked = 0
 
-    async def run(self, stream: Any) -> None:
+    @property
+    def held(self) -> int:
+        """Records that were taken and not yet acknowledged."""
+        return len(self._waiting) + self._writing + sum(len(group.records) for group in self._written)
+
+    async def take(self, stream: Any) -> None:
         """Take what comes, as long as there is room."""
         async for event in stream.noack().events():
             if self._closing:
                 continue  # it is read again at the next start
             self._waiting.append(event)
             self._changed.set()
-            while len(self._waiting) >= GROUP_EVENTS:
+            while self.held >= MAX_HELD:
                 await self._change()
 
     def forget(self) -> None:
-        """The partitions are assigned anew: what waits is read again, here or elsewhere."""
+        """The partitions are assigned anew: what was not acknowledged is read again, here or elsewhere."""
         self._waiting.clear()
+        self._written.clear()
         self._changed.set()
 
     async def close(self, timeout: float) -> None:
-        """Take nothing more, and wait up to `timeout` s for what is being written."""
+        """Take nothing more, and wait up to `timeout` s for what was written to settle."""
         self._closing = True
         self._waiting.clear()
         try:
             async with asyncio.timeout(timeout):
-                while self._writing:
+                while self._writing or self._written:
                     await self._change()
         except TimeoutError:
-            log.warning("not all was written before the stop; it is read again")
+            log.warning("not all was acknowledged before the stop; it is read again", records=self.held)
 
-    async def write(self) -> None:
-        """Write what waits, for ever; whatever goes wrong here ends the process."""
+    async def run(self) -> None:
+        """Write and acknowledge, for ever; whatever goes wrong here ends the process."""
         try:
-            while True:
-                while not self._waiting:
-                    await self._change()
-                group = list(self._waiting)
-                self._waiting.clear()
-                self._writing = True
-                self._changed.set()
-                await self._write(group)
-                self._writing = False
-                self._changed.set()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._write_groups())
+                tasks.create_task(self._settle_groups())
         except asyncio.CancelledError:
             raise
         except Exception as error:
             log.exception("the ledger failed")
             self._fatal(f"the ledger failed: {error!r}")
 
-    async def _write(self, group: list[Any]) -> None:
+    async def _write_groups(self) -> None:
+        while True:
+            while not self._waiting:
+                await self._change()
+            records = list(self._waiting)
+            self._waiting.clear()
+            self._writing = len(records)
+            self._changed.set()
+            breaks = self._writer.breaks
+            await self._write(records)
+            self._written.append(_Group(records, breaks, asyncio.get_running_loop().time()))
+            self._writing = 0
+            self._changed.set()
+
+    async def _write(self, records: list[Any]) -> None:
         events: list[Event] = []
-        stop = ""
-        for at, record in enumerate(group):
+        for record in records:
             message = record.message
             place = message.topic, message.partition, message.offset
             try:
@@ -98,19 +127,54 @@ class LedgerAgent:
             except NewerSchemaError as error:
                 # No garbage, so it must not be set aside. What came before it is written; then this process ends, and
                 # again at each start, until it is of a release that knows the schema. Nothing is lost meanwhile.
-                stop = f"{place[0]}/{place[1]} offset {place[2]}: {error}"
-                group = group[:at]
-                break
+                await self._writer.write(events)
+                self._fatal(f"{place[0]}/{place[1]} offset {place[2]}: {error}")
             except BadMessageError as error:
                 await self._dead_letters.put(*place, message.value, str(error))
         await self._writer.write(events)
-        for record in group:
+
+    async def _settle_groups(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            while not self._written:
+                await self._change()
+            group = self._written[0]
+            await asyncio.sleep(max(0.0, group.at + self._settle - loop.time()))
+            # A kill shows in the next answer at the latest: the new process answers on a new connection only.
+            await self._writer.wait_until_it_answers()
+            if group.breaks == self._writer.breaks:
+                self._acknowledge(group)
+            else:
+                await self._write_again()
+            self._changed.set()
+
+    async def _write_again(self) -> None:
+        """Write once more what was written before Cassandra broke off."""
+        breaks = self._writer.breaks
+        groups = [group for group in self._written if group.breaks != breaks]
+        log.warning("written again, since cassandra broke off", records=sum(len(group.records) for group in groups))
+        for group in groups:
+            breaks = self._writer.breaks
+            await self._writer.write([event for event in map(_event, group.records) if event is not None])
+            group.breaks, group.at = breaks, asyncio.get_running_loop().time()
+
+    def _acknowledge(self, group: _Group) -> None:
+        if not self._written or self._written[0] is not group:
+            return  # forgotten meanwhile
+        self._written.popleft()
+        for record in group.records:
             if self._is_mine(record.message):
                 record.ack()
-        self.written += len(events)
-        if stop:
-            self._fatal(stop)
+        self.acked += len(group.records)
 
     async def _change(self) -> None:
         self._changed.clear()
         await self._changed.wait()
+
+
+def _event(record: Any) -> Event | None:
+    """The record's event; None where it was set aside."""
+    try:
+        return decode_event(record.message.value)
+    except BadMessageError:
+        return None

@@ -10,6 +10,7 @@ from app import messages
 from app.agents.partition import Lanes, Partition
 from app.domain import decide as rules
 from app.domain.decide import At
+from app.domain.ids import id_hash
 from app.domain.row import Row
 from app.messages import (
     Answer,
@@ -185,7 +186,8 @@ class OrdersAgent:
     def _place(self, partition: Partition, command: PlaceOrder, at: At) -> Answer:
         table = command.table
         row = partition.row(table)
-        decision = rules.decide(row, partition.chunks.get((table, command.session), ()), command, at)
+        chunks = partition.chunks_for(table, command.session, id_hash(command.order_id))
+        decision = rules.decide(row, chunks, command, at)
         request = command.request_id
         match decision:
             case rules.Accepted(after, found_at):

@@ -1,15 +1,19 @@
 """One partition of the orders service at its owner: what it decided, and what Kafka has acknowledged of it."""
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from app import messages
 from app.domain.decide import DELETE_MS
-from app.domain.row import CHUNK_IDS, NO_ROW, Chunk, Row, chunk_key
+from app.domain.row import CHUNK_BYTES, CHUNK_IDS, NO_ROW, Chunk, Row, chunk_key
 from app.messages import Answer, Event
 from app.ports import Answers, Lane
-from app.tables.rows import Chunks, put_chunk
+from app.tables.rows import Chunks, put_chunk, remove_chunk
+from app.tables.session_ids import SessionIds
+
+NO_IDS = SessionIds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,11 @@ class Partition:
         """How the table stands, with all that was decided."""
         return self.rows.get(table, NO_ROW)
 
+    def chunks_for(self, table: str, session: int, id_hash: bytes) -> Collection[Chunk]:
+        """The chunks that may hold this order id of the session."""
+        ids = self.chunks.get((table, session))
+        return ids.that_may_hold(id_hash) if ids else ()
+
     def write_row(self, table: str, row: Row) -> None:
         """Keep a row and send it."""
         self.rows[table] = row
@@ -79,14 +88,16 @@ class Partition:
 
     def without_moved_ids(self, table: str, row: Row) -> Row:
         """The row without the ids whose chunk Kafka has acknowledged; the others stay in it meanwhile."""
-        moved = {chunk.number for chunk in self.chunks.get((table, row.session), ())}
-        while moved and row.version - row.base >= CHUNK_IDS and row.base // CHUNK_IDS in moved:
+        moved = self.chunks.get((table, row.session), NO_IDS)
+        while row.version - row.base >= CHUNK_IDS and row.base // CHUNK_IDS in moved:
             row = row.without_chunk()
         return row
 
     def send_missing_chunks(self, table: str, row: Row) -> None:
         """Send each chunk of the row that is full, or the last of a closed session, and stands nowhere yet."""
-        present = {chunk.number for chunk in self.chunks.get((table, row.session), ())}
+        if row.is_open and len(row.ids) < CHUNK_BYTES:
+            return
+        present = self.chunks.get((table, row.session), NO_IDS)
         last = None if row.is_open else row.last_chunk()
         for number, ids in (*row.full_chunks(), *((last,) if last else ())):
             if number in present or (table, row.session, number) in self._sent_keys:
@@ -135,7 +146,5 @@ class Partition:
         ]
         for (table, session), chunk in old:
             self.lanes.ids.send(chunk_key(table, session, chunk.number), None)
-            self.chunks[table, session].remove(chunk)
-            if not self.chunks[table, session]:
-                del self.chunks[table, session]
+            remove_chunk(self.chunks, table, session, chunk.number)
         return len(old)

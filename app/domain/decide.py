@@ -3,7 +3,7 @@
 No menu, no clock, no second topic: two workers that read the same commands decide the same, and a repeat repeats.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -122,7 +122,7 @@ OrderDecision = Accepted | Replayed | IdReused | SessionClosed | InvalidItem | V
 SessionDecision = SessionChanged | SessionUnchanged
 
 
-def decide(row: Row, chunks: Sequence[Chunk], command: Placing, at: At) -> OrderDecision:
+def decide(row: Row, chunks: Collection[Chunk], command: Placing, at: At) -> OrderDecision:
     """Decide on an order; `chunks` are those of the command's table and session."""
     known_hash = id_hash(command.order_id)
     known = find_known(row, chunks, command.session, known_hash, at)
@@ -149,7 +149,7 @@ def decide(row: Row, chunks: Sequence[Chunk], command: Placing, at: At) -> Order
     return Accepted(after, row.version)
 
 
-def find_known(row: Row, chunks: Sequence[Chunk], session: int, known_hash: bytes, at: At) -> AcceptedId | None:
+def find_known(row: Row, chunks: Collection[Chunk], session: int, known_hash: bytes, at: At) -> AcceptedId | None:
     """The accepted order id with this hash, in the row or in a chunk that still counts.
 
     Only the chunks of earlier sessions expire. When an id leaves the row, and what stamp its chunk bears, depends on

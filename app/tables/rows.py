@@ -13,6 +13,7 @@ from faust.types import TP
 
 from app.domain.row import BadRowError, Chunk, Row, split_chunk_key
 from app.ports import Fatal
+from app.tables.session_ids import SessionIds
 
 Recovered = Callable[[set[int]], Awaitable[None]]
 
@@ -113,13 +114,24 @@ class RowTable(ChangelogTable):
             self.stale.pop(partition, None)
 
 
-Chunks = dict[tuple[str, int], list[Chunk]]
+Chunks = dict[tuple[str, int], SessionIds]  # by table number and session
 
 
 def put_chunk(chunks: Chunks, table: str, session: int, chunk: Chunk) -> None:
     """Keep a chunk under its number."""
-    present = chunks.setdefault((table, session), [])
-    present[:] = [other for other in present if other.number != chunk.number] + [chunk]
+    ids = chunks.get((table, session))
+    if ids is None:
+        ids = chunks[table, session] = SessionIds()
+    ids.put(chunk)
+
+
+def remove_chunk(chunks: Chunks, table: str, session: int, number: int) -> None:
+    """Take out a chunk."""
+    ids = chunks.get((table, session))
+    if ids is not None:
+        ids.remove(number)
+        if not ids:
+            del chunks[table, session]
 
 
 class ChunkTable(ChangelogTable):
@@ -137,22 +149,9 @@ class ChunkTable(ChangelogTable):
         """Keep a chunk under its number; a tombstone takes it out."""
         table, session, number = split_chunk_key(key)
         if value is None:
-            self.remove(partition, table, session, number)
+            remove_chunk(self.chunks(partition), table, session, number)
         else:
-            self.add(partition, table, session, Chunk.decode(number, value))
-
-    def add(self, partition: int, table: str, session: int, chunk: Chunk) -> None:
-        """Take in a chunk that stands in Kafka."""
-        put_chunk(self.chunks(partition), table, session, chunk)
-
-    def remove(self, partition: int, table: str, session: int, number: int) -> None:
-        """Take out a chunk."""
-        of_partition = self.chunks(partition)
-        left = [chunk for chunk in of_partition.get((table, session), ()) if chunk.number != number]
-        if left:
-            of_partition[table, session] = left
-        else:
-            of_partition.pop((table, session), None)
+            put_chunk(self.chunks(partition), table, session, Chunk.decode(number, value))
 
     def keep_only(self, partitions: set[int]) -> None:
         """Forget the partitions that this worker no longer owns."""

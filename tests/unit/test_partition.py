@@ -7,6 +7,7 @@ from app.agents.partition import Lanes, Partition
 from app.domain.row import CHUNK_IDS, NO_ROW, Chunk, Row, encode_id
 from app.messages import Answer
 from app.tables.rows import Chunks
+from app.tables.session_ids import SessionIds
 
 
 @dataclass
@@ -149,8 +150,8 @@ def test_an_empty_row_sends_no_ids() -> None:
 
 def test_ids_that_no_command_can_ask_for_are_deleted() -> None:
     old, young = Chunk(0, 0, row_with(1).ids), Chunk(1, 4 * 86_400_000, row_with(1).ids)
-    chunks: Chunks = {("T1", 1): [old, young], ("T2", 1): [old]}
+    chunks: Chunks = {("T1", 1): SessionIds(old, young), ("T2", 1): SessionIds(old)}
     bench = Bench({"T1": replace(NO_ROW, session=2, time=4 * 86_400_000)}, chunks)
     assert bench.partition.forget_old_chunks() == 2
-    assert chunks == {("T1", 1): [young]}
+    assert {key: list(ids) for key, ids in chunks.items()} == {("T1", 1): [young]}
     assert bench.ids.records == [(b"T1/1/0", None), (b"T2/1/0", None)]
