@@ -19,7 +19,12 @@ class Events:
 
     def __init__(self, settings: Settings) -> None:
         self._consumer = ck.Consumer(
-            {"bootstrap.servers": settings.kafka_bootstrap, "group.id": "contract-tests", "enable.auto.commit": False}
+            {
+                "bootstrap.servers": settings.kafka_bootstrap,
+                "group.id": "contract-tests",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 10,
+            }
         )
         self._partitions = range(settings.kafka.partitions)
         self._ends: dict[int, int] = self._now()
@@ -37,7 +42,8 @@ class Events:
         """This table's orders among the new events; an answer is given after its event is there."""
         before, self._ends = self._ends, self._now()
         left = sum(self._ends.values()) - sum(before.values())
-        self._consumer.assign([ck.TopicPartition(ORDER_EVENTS, number, offset) for number, offset in before.items()])
+        grown = [number for number, end in self._ends.items() if end > before[number]]
+        self._consumer.assign([ck.TopicPartition(ORDER_EVENTS, number, before[number]) for number in grown])
         found = []
         while left > 0:
             [message] = self._consumer.consume(1, timeout=10)
