@@ -20,7 +20,10 @@ class Acknowledgement:
 
 @dataclass
 class Report:
-    """What the audit found; `expired` orders are older than the log and were compared without it."""
+    """What the audit found.
+
+    `expired` orders are older than the log and were compared without it; `behind` events the ledger had not done with.
+    """
 
     acknowledged: int = 0
     events: int = 0
@@ -29,6 +32,7 @@ class Report:
     duplicated: int = 0
     differing: int = 0
     expired: int = 0
+    behind: int = 0
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -60,8 +64,8 @@ class Report:
             f"acknowledged={self.acknowledged} events={self.events} cassandra={self.cassandra} "
             f"lost={self.lost} duplicated={self.duplicated}"
         )
-        line += f" differing={self.differing}" if self.differing else ""
-        return line + (f" expired={self.expired}" if self.expired else "")
+        more = {"differing": self.differing, "expired": self.expired, "behind": self.behind}
+        return line + "".join(f" {name}={count}" for name, count in more.items() if count)
 
 
 def note(orders: Orders, place: Place, found: Found, report: Report, *, may_repeat: bool) -> None:

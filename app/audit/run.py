@@ -29,10 +29,12 @@ def audit(settings: Settings, acknowledgements: Iterable[Acknowledgement] = (), 
     try:
         while True:
             log.read()
-            if time.monotonic() < deadline and log.ledger_lag():
+            behind = log.ledger_lag()
+            if behind and time.monotonic() < deadline:
                 time.sleep(POLL)
                 continue
             report = log.report(store, told)
+            report.behind = behind
             if report.is_clean or time.monotonic() > deadline:
                 return report
             time.sleep(POLL)

@@ -6,8 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.audit.run import audit, read_acknowledgements
 from app.bench.load import Result
+from app.bench.report import counts
 from app.bench.stack import Stack
+
+AUDIT_WAIT = 60.0  # s for the ledger to catch up
 
 
 @dataclass
@@ -20,9 +24,9 @@ class Outcome:
     def load(self, result: Result) -> None:
         """Take over what a load found."""
         self.facts["orders"] = f"{result.orders} in {result.seconds:.1f} s, p99 {result.p99:.1f} ms"
-        self.facts["answers"] = ", ".join(f"{status}: {count}" for status, count in result.answers.items())
+        self.facts["answers"] = counts(result.answers)
         if result.kinds:
-            self.facts["among them"] = ", ".join(f"{kind}: {count}" for kind, count in result.kinds.items())
+            self.facts["among them"] = counts(result.kinds)
         self.facts["violations"] = str(result.violations)
         self.problems += result.first_violations
         if result.unknown:
@@ -30,10 +34,11 @@ class Outcome:
 
     def audit(self, stack: Stack, acks: Path) -> None:
         """Have the stack audited, with what the pads were told."""
-        is_clean, report, line = stack.audit(acks)
-        self.facts["audit"] = line
-        if not is_clean:
-            self.problems += report["problems"] or [line]
+        with acks.open() as lines:
+            report = audit(stack.settings, read_acknowledgements(lines), AUDIT_WAIT)
+        self.facts["audit"] = str(report)
+        if not report.is_clean:
+            self.problems += report.problems
 
 
 @contextmanager

@@ -41,8 +41,18 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Process:
+    """What a process used: CPU in ms per order, its peak of resident memory in MB."""
+
+    name: str
+    pid: int
+    cpu_ms_per_order: float
+    peak_mb: float
+
+
+@dataclass(frozen=True)
 class Result:
-    """What came of it; latencies in ms, memory in MB, CPU in ms per order."""
+    """What came of it; latencies in ms, CPU in ms per order."""
 
     tables: int
     rate: float | None
@@ -60,7 +70,7 @@ class Result:
     violations: int
     first_violations: list[str] = field(default_factory=list)
     generator_cpu: float = 0.0
-    processes: list[dict[str, object]] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
 
 
 async def run(plan: Plan, during: Callable[[], Awaitable[None]] | None = None) -> Result:
@@ -188,10 +198,7 @@ def result_of(plan: Plan, tally: Tally, usages: Sequence[Usage], cpu: float) -> 
         violations=tally.violations,
         first_violations=tally.first_violations,
         generator_cpu=per_order(cpu),
-        processes=[
-            {"name": use.name, "pid": use.pid, "cpu_ms_per_order": per_order(use.cpu), "peak_mb": round(use.peak_mb, 1)}
-            for use in usages
-        ],
+        processes=[Process(use.name, use.pid, per_order(use.cpu), round(use.peak_mb, 1)) for use in usages],
     )
 
 

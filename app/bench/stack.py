@@ -74,17 +74,6 @@ class Stack:
         """Name and process id of what runs."""
         return [(status["name"], status["pid"]) for status in self.statuses() if status["pid"]]
 
-    def audit(self, acks: Path | None = None, wait: float = 60.0) -> tuple[bool, dict[str, Any], str]:
-        """Whether the audit found all in order, its figures, and its line."""
-        arguments = ["audit", "--json", "--wait", str(wait), *(["--acks", str(acks)] if acks else [])]
-        out = self.command(*arguments, timeout=wait + COMMAND_SECONDS, may_fail=True)
-        try:
-            report: dict[str, Any] = json.loads(out)
-        except ValueError as error:
-            raise StackFailedError(f"the audit could not be made: {out[-1000:] or 'see above'}") from error
-        line = " ".join(f"{key}={value}" for key, value in report.items() if key != "problems")
-        return not (report["lost"] or report["duplicated"] or report["differing"]), report, line
-
 
 def running() -> Stack:
     """The stack that the settings name."""

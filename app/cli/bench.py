@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 import uvloop
-from rich.console import Console
 
 from app.bench import burst, load, report, tokens
 from app.bench.guest import Shares
@@ -142,6 +141,6 @@ def _show(result: load.Result, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(result), indent=2))
     else:
-        report.show(result, Console())
+        click.echo("\n".join(report.lines(result)))
     if result.violations or result.unknown:
         sys.exit(1)

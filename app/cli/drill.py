@@ -5,9 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
+from app.bench import report
 from app.bench.drill import Outcome
 from app.bench.drills import catchup, mixed, replay, scaling, sequence
 from app.bench.stack import Stack
@@ -25,10 +24,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
 def _run(ctx: click.Context, title: str, drill: Callable[[Stack], Outcome]) -> None:
     with open_stack(ctx) as stack:
         outcome = drill(stack)
-    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
-    for name, fact in outcome.facts.items():
-        table.add_row(name, fact)
-    Console(highlight=False).print(table)
+    click.echo("\n".join([title, *report.columns(outcome.facts.items())]))
     for problem in outcome.problems:
         click.echo(f"  {problem}", err=True)
     if outcome.problems:

@@ -4,6 +4,7 @@ import uvloop
 
 from app.bench import load
 from app.bench.drill import Outcome, acks_file, tables
+from app.bench.report import counts
 from app.bench.stack import Stack
 from app.bench.tally import Tally
 
@@ -35,6 +36,6 @@ async def _replay(plan: load.Plan, tally: Tally, orders: int, outcome: Outcome) 
             await guest.send_again(guest.very_first, is_current)
     outcome.facts["placed before it was sent again"] = str(len(tally.latencies))
     outcome.facts["first answer"] = guest.very_first.first.decode()
-    outcome.facts["answers"] = ", ".join(f"{status}: {count}" for status, count in tally.statuses.items())
+    outcome.facts["answers"] = counts(tally.statuses)
     outcome.facts["violations"] = str(tally.violations)
     outcome.problems += tally.first_violations

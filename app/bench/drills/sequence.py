@@ -6,6 +6,7 @@ import uvloop
 
 from app.bench import load
 from app.bench.drill import Outcome, acks_file, tables
+from app.bench.report import counts
 from app.bench.stack import Stack
 from app.bench.tally import Tally
 
@@ -25,7 +26,7 @@ def run(stack: Stack, *, orders: int = 1000) -> Outcome:
         outcome.problems += tally.first_violations
         versions = [json.loads(line)["version"] for line in acks.read_text().splitlines()]
         outcome.facts["versions"] = f"{min(versions)} to {max(versions)}" if versions else "none"
-        outcome.facts["answers"] = ", ".join(f"{status}: {count}" for status, count in tally.statuses.items())
+        outcome.facts["answers"] = counts(tally.statuses)
         if versions != list(range(first + 1, first + 1 + orders)):
             outcome.problems.append(f"versions {first + 1} to {first + orders}, each once, were expected")
         outcome.audit(stack, acks)
