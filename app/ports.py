@@ -92,8 +92,17 @@ class OrderStore(Protocol):
 class EventWriter(Protocol):
     """Writes events where they are asked for later."""
 
+    @property
+    def breaks(self) -> int:
+        """How often the store was seen to break off; what it answered shortly before may be lost."""
+        ...
+
     async def write(self, events: Sequence[Event]) -> None:
         """Write the events, in any order; returns once each stands in all of its tables, and tries until then."""
+        ...
+
+    async def wait_until_it_answers(self) -> None:
+        """Returns once the store has answered anything; whether it broke off before is then known."""
         ...
 
 

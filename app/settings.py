@@ -93,6 +93,11 @@ class Cassandra(Group):
     )
     read_timeout: float = Field(default=2.0, gt=0, description="s; a read beyond is given up, the guest sees a 503")
     write_timeout: float = Field(default=5.0, gt=0, description="s; a write beyond is tried again, for ever")
+    settle: float = Field(
+        default=1.0,
+        gt=0,
+        description="s after which an answered write counts as there for good; above Cassandra's commitlog_sync_period",
+    )
     concurrent_writes: int = Field(default=128, ge=1, le=4096, description="per ledger; bounds memory and load")
 
 

@@ -12,9 +12,22 @@ from typing import Any
 
 import structlog
 from cassandra import ConsistencyLevel
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, ResponseFuture, Session
+from cassandra.cluster import (
+    EXEC_PROFILE_DEFAULT,
+    Cluster,
+    ExecutionProfile,
+    NoHostAvailable,
+    ResponseFuture,
+    Session,
+)
+from cassandra.connection import ConnectionException
 from cassandra.io.libevreactor import LibevConnection
-from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.policies import (
+    ConstantReconnectionPolicy,
+    DCAwareRoundRobinPolicy,
+    HostStateListener,
+    TokenAwarePolicy,
+)
 from cassandra.query import BoundStatement, PreparedStatement, tuple_factory
 
 from app.ports import UnavailableError
@@ -74,6 +87,32 @@ class Statement:
         return self.prepared.bind(parameters)
 
 
+class _Breaks(HostStateListener):  # type: ignore[misc]
+    """Counts, on the driver's threads and on the loop; a count that another overwrote is still another number."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def note(self, error: Exception) -> None:
+        """A request failed; one that was only too slow says nothing about what was written before."""
+        if isinstance(error, (ConnectionException, NoHostAvailable)):
+            self.count += 1
+
+    def on_down(self, host: object) -> None:
+        """A node's connections broke."""
+        del host
+        self.count += 1
+
+    def on_up(self, host: object) -> None:
+        """A node answers again."""
+
+    def on_add(self, host: object) -> None:
+        """A node was added."""
+
+    def on_remove(self, host: object) -> None:
+        """A node was removed."""
+
+
 class CassandraSession:
     """One process's connection, shared by all that read and write; `prepare` everything, then `start`."""
 
@@ -82,6 +121,7 @@ class CassandraSession:
         self._statements: list[Statement] = []
         self._cluster: Cluster | None = None
         self._session: Session | None = None
+        self._breaks = _Breaks()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._connect, name="cassandra-connect", daemon=True)
 
@@ -89,6 +129,11 @@ class CassandraSession:
     def connected(self) -> bool:
         """Whether Cassandra was reached and everything prepared, once; it may be away again since."""
         return self._session is not None
+
+    @property
+    def breaks(self) -> int:
+        """How often a node was seen to go away."""
+        return self._breaks.count
 
     def prepare(self, cql: str) -> Statement:
         """Have this statement prepared when the connection is made."""
@@ -119,6 +164,7 @@ class CassandraSession:
         said = ""
         while not self._stopping.is_set():
             cluster = new_cluster(self._settings)
+            cluster.register_listener(self._breaks)
             try:
                 session = cluster.connect(self._settings.cassandra.keyspace)
                 for statement in self._statements:
@@ -153,6 +199,7 @@ class CassandraSession:
         except UnavailableError:
             raise
         except Exception as error:  # the driver's errors have no common base
+            self._breaks.note(error)
             raise UnavailableError(f"Cassandra: {describe(error)}") from error
         return rows
 
@@ -167,6 +214,7 @@ class CassandraSession:
         except UnavailableError:
             raise
         except Exception as error:  # the driver's errors have no common base
+            self._breaks.note(error)
             raise UnavailableError(f"Cassandra: {describe(error)}") from error
 
     def _send(self, query: object, timeout: float) -> ResponseFuture:

@@ -57,7 +57,23 @@ class CassandraOrderWriter:
         self._by_day = session.prepare(f"INSERT INTO orders_by_day {_BRIEF}")
         self._opened = session.prepare(_SESSION.format("opened_at"))
         self._closed = session.prepare(_SESSION.format("closed_at"))
+        self._ping = session.prepare("SELECT key FROM system.local")
         self._away = False
+
+    @property
+    def breaks(self) -> int:
+        """How often Cassandra was seen to break off; what it answered shortly before may be lost."""
+        return self._session.breaks
+
+    async def wait_until_it_answers(self) -> None:
+        """Returns once Cassandra has answered anything; whether it broke off before is then known."""
+        while True:
+            try:
+                await self._session.rows(self._ping, ())
+            except UnavailableError:
+                await asyncio.sleep(LAST_RETRY_SECONDS)
+            else:
+                return
 
     async def write(self, events: Sequence[Event]) -> None:
         """Write the events, in any order; returns once each stands in all of its tables, and tries until then."""

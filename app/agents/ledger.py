@@ -142,10 +142,10 @@ class LedgerAgent:
             await asyncio.sleep(max(0.0, group.at + self._settle - loop.time()))
             # A kill shows in the next answer at the latest: the new process answers on a new connection only.
             await self._writer.wait_until_it_answers()
-            if group.breaks == self._writer.breaks:
-                self._acknowledge(group)
-            else:
+            if any(group.breaks != self._writer.breaks for group in self._written):
                 await self._write_again()
+            else:
+                self._acknowledge(loop.time() - self._settle)
             self._changed.set()
 
     async def _write_again(self) -> None:
@@ -158,14 +158,14 @@ class LedgerAgent:
             await self._writer.write([event for event in map(_event, group.records) if event is not None])
             group.breaks, group.at = breaks, asyncio.get_running_loop().time()
 
-    def _acknowledge(self, group: _Group) -> None:
-        if not self._written or self._written[0] is not group:
-            return  # forgotten meanwhile
-        self._written.popleft()
-        for record in group.records:
-            if self._is_mine(record.message):
-                record.ack()
-        self.acked += len(group.records)
+    def _acknowledge(self, until: float) -> None:
+        """Acknowledge what was written by then."""
+        while self._written and self._written[0].at <= until:
+            records = self._written.popleft().records
+            for record in records:
+                if self._is_mine(record.message):
+                    record.ack()
+            self.acked += len(records)
 
     async def _change(self) -> None:
         self._changed.clear()

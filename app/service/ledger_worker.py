@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 # Without Cassandra nothing is fetched any more once the buffers are full. That must not look like a dead consumer.
 MAX_POLL_SECONDS = 30 * 86_400.0
-STOP_SECONDS = 3.0
+STOP_SECONDS = 2.0  # and the time in which a write settles
 
 
 class LedgerService:
@@ -40,7 +40,8 @@ class LedgerService:
         self.cassandra = CassandraSession(settings)
         self.dead_letters = KafkaDeadLetters(settings)
         writer = CassandraOrderWriter(self.cassandra, settings)
-        self.agent = LedgerAgent(writer, self.dead_letters, end_process, self._is_mine)
+        self.agent = LedgerAgent(writer, self.dead_letters, end_process, self._is_mine, settings.cassandra.settle)
+        self._stop_seconds = settings.cassandra.settle + STOP_SECONDS
         self._assigned = False
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -57,7 +58,7 @@ class LedgerService:
         app.web.web_app.router.add_get("/health/ready", self._ready)
 
     async def _run(self, stream: Any) -> None:
-        await self.agent.run(stream)
+        await self.agent.take(stream)
 
     def _is_mine(self, message: Any) -> bool:
         return not self.app.rebalancing and message.generation_id == self.app.consumer_generation_id
@@ -93,12 +94,12 @@ class LedgerService:
 
     async def _start(self) -> None:
         self.cassandra.start()
-        self._task = asyncio.get_running_loop().create_task(self.agent.write(), name="ledger")
+        self._task = asyncio.get_running_loop().create_task(self.agent.run(), name="ledger")
 
     async def _drain(self) -> None:
-        """Let the group that is being written come to its end, for a while; the rest is read again."""
+        """Let what is being written come to its end, for a while; the rest is read again."""
         self._stopping = True
-        await self.agent.close(STOP_SECONDS)
+        await self.agent.close(self._stop_seconds)
 
     async def _stop(self) -> None:
         if self._task is not None:
@@ -106,7 +107,7 @@ class LedgerService:
             await asyncio.wait([self._task])
         await self.cassandra.stop()
         await asyncio.to_thread(self.dead_letters.stop, 1.0)
-        log.info("stopped", worker=self.name, written=self.agent.written)
+        log.info("stopped", worker=self.name, acked=self.agent.acked)
 
 
 def build(settings: Settings, index: int) -> App:
