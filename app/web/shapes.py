@@ -131,7 +131,10 @@ class Problem(BaseModel):
 
 
 class Conflict(Problem):
-    """The table has another version. `missed` are the orders in between, left out where they cannot be had at once."""
+    """The table has another version. `missed` are the orders in between.
+
+    They are left out where not all of them can be had at once, or where they are more than 100.
+    """
 
     current_version: int
     missed: list[OrderRead] = []

@@ -129,6 +129,15 @@ async def test_a_body_that_breaks_its_own_framing_is_an_invalid_request() -> Non
         assert (await client.order(order(), pad)).status == 201
 
 
+async def test_a_body_that_never_comes_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.web.bodies.BODY_SECONDS", 0.01)
+    house = House()
+    async with serving(house) as client:
+        answer = await exchange(client, b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    assert answer.split()[1] == b"400"
+    assert b"did not arrive" in answer
+
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner), max_leaves=5
 )

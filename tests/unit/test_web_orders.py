@@ -107,6 +107,16 @@ async def test_missed_orders_are_left_out_while_the_store_lacks_one_or_is_away()
         assert (await client.order(order(0, "late"), pad)).body == {"error": "Version conflict", "current_version": 3}
 
 
+async def test_a_pad_that_is_far_behind_is_sent_to_read_the_table() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        for version in range(101):
+            await client.order(order(version, f"id-{version}"), pad)
+        assert len((await client.order(order(1, "late"), pad)).body["missed"]) == 100
+        assert "missed" not in (await client.order(order(0, "late"), pad)).body
+
+
 async def test_a_version_that_is_ahead_conflicts_too() -> None:
     house = House()
     pad = await house.seat()
