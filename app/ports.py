@@ -1,6 +1,6 @@
 """What the views and agents need of the outside; adapters give it, the composition root hands it over."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
@@ -179,6 +179,10 @@ class LogReader(Protocol):
 
     async def read(self, topic: str, partition: int, start: int, stop: int) -> Sequence[Record]:
         """The records from `start` to before `stop` that still stand; UnavailableError while Kafka is away."""
+        ...
+
+    def batches(self, topic: str, partition: int, start: int, stop: int) -> AsyncIterator[Sequence[Record]]:
+        """The same in batches, for many; UnavailableError while Kafka is away."""
         ...
 
 

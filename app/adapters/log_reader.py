@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from app.settings import Settings
 
 T = TypeVar("T")
 
-BATCH = 500
+BATCH = 1000
 
 
 class KafkaLogReader:
@@ -59,25 +59,39 @@ class KafkaLogReader:
             raise UnavailableError(f"the end of {topic}/{partition} is not known in {self._timeout:g} s")
         return int(ends[1])
 
+    async def batches(self, topic: str, partition: int, start: int, stop: int) -> AsyncIterator[list[Record]]:
+        """The same in batches, for many; UnavailableError while Kafka is away."""
+        loop = asyncio.get_running_loop()
+        # A consumer of its own: many seconds of reading must not hold up those who want a single record.
+        consumer = Consumer({**self._config, "queued.max.messages.kbytes": 32 * 1024})
+        try:
+            consumer.assign([TopicPartition(topic, partition, start)])
+            at, deadline = start, loop.time() + self._timeout
+            while at < stop:
+                try:
+                    records, is_end = await loop.run_in_executor(None, _consume, consumer, stop)
+                except KafkaException as error:
+                    raise UnavailableError(f"the log cannot be read: {error}") from error
+                if records:
+                    yield records
+                    at, deadline = records[-1].offset + 1, loop.time() + self._timeout
+                if is_end:
+                    return
+                if loop.time() > deadline:
+                    raise UnavailableError(f"{topic}/{partition} from {at} could not be read in {self._timeout:g} s")
+        finally:
+            await loop.run_in_executor(None, consumer.close)
+
     def _read(self, topic: str, partition: int, start: int, stop: int, consumer: Consumer) -> list[Record]:
         consumer.assign([TopicPartition(topic, partition, start)])
-        records: list[Record] = []
+        found: list[Record] = []
         deadline = time.monotonic() + self._timeout
         try:
             while time.monotonic() < deadline:
-                for message in consumer.consume(BATCH, timeout=0.2):
-                    error = message.error()
-                    if error is not None:
-                        if error.code() == KafkaError._PARTITION_EOF:
-                            return records
-                        raise KafkaException(error)
-                    if message.offset() >= stop:
-                        return records
-                    records.append(
-                        Record(message.offset(), message.timestamp()[1], message.key() or b"", message.value())
-                    )
-                    if message.offset() == stop - 1:
-                        return records
+                records, is_end = _consume(consumer, stop)
+                found += records
+                if is_end:
+                    return found
         finally:
             consumer.unassign()
         raise UnavailableError(f"{topic}/{partition} from {start} could not be read in {self._timeout:g} s")
@@ -87,3 +101,23 @@ class KafkaLogReader:
         if self._consumer is not None:
             self._thread.submit(self._consumer.close)
         self._thread.shutdown(wait=True)
+
+
+def _consume(consumer: Consumer, stop: int) -> tuple[list[Record], bool]:
+    """The next records before offset `stop`, and whether they are the last ones.
+
+    Raises:
+        KafkaException: Kafka refuses, or is away.
+    """
+    records: list[Record] = []
+    for message in consumer.consume(BATCH, timeout=0.1):
+        error = message.error()
+        if error is not None:
+            if error.code() == KafkaError._PARTITION_EOF:
+                return records, True
+            raise KafkaException(error)
+        offset = message.offset()
+        if offset >= stop:
+            return records, True
+        records.append(Record(offset, message.timestamp()[1], message.key() or b"", message.value()))
+    return records, bool(records) and records[-1].offset >= stop - 1

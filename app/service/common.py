@@ -124,8 +124,14 @@ def set_up_logging(settings: Settings) -> None:
             ],
         )
     )
+    handler.addFilter(_is_no_chatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in NOISY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def _is_no_chatter(record: logging.LogRecord) -> bool:
+    """Faust's services tell each step under the name of whatever module they were subclassed in."""
+    return record.levelno >= logging.WARNING or not str(record.msg).startswith("[^")

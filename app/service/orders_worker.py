@@ -24,6 +24,7 @@ from app.agents.orders import OrdersAgent
 from app.ports import UnavailableError
 from app.service.common import App, new_app
 from app.settings import Settings
+from app.tables.recovery import BatchRecovery
 from app.tables.rows import ChunkTable, RowTable
 from app.topics import ORDER_COMMANDS, ORDER_IDS, ORDERS_APP, TABLES
 from app.web.internal import add_internal_routes
@@ -57,6 +58,7 @@ class OrdersService:
         self.writer = KafkaLogWriter(settings, end_process)
         self.commands = KafkaCommands(settings, ORDER_COMMANDS)
         self.reader = KafkaLogReader(settings)
+        self.app.tables._recovery = BatchRecovery(self.app, self.reader)
         self.tokens = signed_tokens(settings)
         address = settings.link_address(self.name)
         self.edge = KafkaEdge(self.commands, address, settings.orders.view_deadline, settings.orders.max_waiting)

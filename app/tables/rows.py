@@ -12,7 +12,7 @@ from faust.tables.table import Table
 from faust.types import TP
 
 from app.domain.row import BadRowError, Chunk, Row, split_chunk_key
-from app.ports import Fatal
+from app.ports import Fatal, Record
 from app.tables.session_ids import SessionIds
 
 Recovered = Callable[[set[int]], Awaitable[None]]
@@ -28,6 +28,7 @@ class ChangelogTable(Table):  # type: ignore[misc]
         super().__init__(app, name=name, partitions=partitions, key_type=bytes, value_type=bytes, **kwargs)
         self.fatal = fatal
         self.recovered: Recovered | None = None
+        self.positions: dict[int, int] = {}  # partition -> the offset in the changelog to read on at
 
     def apply(self, partition: int, key: bytes, value: bytes | None) -> None:
         """Take in one record of the changelog; raises BadRowError."""
@@ -46,14 +47,22 @@ class ChangelogTable(Table):  # type: ignore[misc]
         """Take in what Faust's recovery read."""
         for event in batch:
             message = event.message
-            try:
-                self.apply(message.partition, message.key, message.value)
-            except BadRowError as error:
-                # Faust would log it and go on without the row, and the table's guests would start from version 0.
-                self.fatal(
-                    f"record {message.offset} of {message.topic}/{message.partition} cannot be read: {error}. "
-                    "It was written by a newer worker, or damaged: upgrade this worker, or restore the topic."
-                )
+            self._apply(message.partition, message.offset, message.key, message.value)
+
+    def apply_records(self, partition: int, records: Iterable[Record]) -> None:
+        """Take in what our own recovery read."""
+        for record in records:
+            self._apply(partition, record.offset, record.key, record.value)
+
+    def _apply(self, partition: int, offset: int, key: bytes, value: bytes | None) -> None:
+        try:
+            self.apply(partition, key, value)
+        except BadRowError as error:
+            # Faust would log it and go on without the row, and the table's guests would start from version 0.
+            self.fatal(
+                f"record {offset} of {self.changelog_topic_name}/{partition} cannot be read: {error}. "
+                "It was written by a newer worker, or damaged: upgrade this worker, or restore the topic."
+            )
 
     async def on_recovery_completed(self, active_tps: set[Any], standby_tps: set[Any]) -> None:
         """Forget what left, and say that the rest is up to date."""
@@ -68,6 +77,7 @@ class ChangelogTable(Table):  # type: ignore[misc]
             self.fatal(f"recovery ended before {behind} were read to their ends")
         mine = {tp.partition for tp in active_tps}
         self.keep_only(mine)
+        self.positions = {partition: self.positions[partition] for partition in mine & self.positions.keys()}
         if self.recovered is not None:
             try:
                 await self.recovered(mine)
