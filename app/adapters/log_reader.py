@@ -63,7 +63,7 @@ class KafkaLogReader:
         """The same in batches, for many; UnavailableError while Kafka is away."""
         loop = asyncio.get_running_loop()
         # A consumer of its own: many seconds of reading must not hold up those who want a single record.
-        consumer = Consumer({**self._config, "queued.max.messages.kbytes": 32 * 1024})
+        consumer = Consumer({**self._config, "queued.max.messages.kbytes": 4 * 1024})
         try:
             consumer.assign([TopicPartition(topic, partition, start)])
             at, deadline = start, loop.time() + self._timeout
