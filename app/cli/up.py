@@ -22,7 +22,8 @@ TABLE = "T1"  # of the order that is shown
 
 @click.command()
 @click.option("--servers", is_flag=True, help="Kafka, Cassandra and Redis with topics, schema and menu; no workers")
-def command(servers: bool) -> None:
+@click.option("--with-process", type=int, metavar="PID", help="stop everything again once that process is gone")
+def command(servers: bool, with_process: int | None) -> None:
     """Start what does not run yet, and wait until every part answers.
 
     Numbers of workers that were set by `scale` are kept, unless BISTRO92_WORKERS or BISTRO92_LEDGERS name one.
@@ -32,7 +33,7 @@ def command(servers: bool) -> None:
         given = load()
         layout = Layout(given.data_dir)
         settings = as_made(given, layout)
-        up(settings, layout, console, servers)
+        up(settings, layout, console, servers, with_process)
         if not servers:
             show_addresses(settings, layout, console)
     except (SettingsError, StackError) as error:
@@ -41,7 +42,7 @@ def command(servers: bool) -> None:
         raise click.ClickException("it goes on starting: python -m app status shows it, down stops it") from None
 
 
-def up(settings: Settings, layout: Layout, console: Console, servers: bool) -> None:
+def up(settings: Settings, layout: Layout, console: Console, servers: bool, companion: int | None) -> None:
     """Start or complete the stack.
 
     Raises:
@@ -63,7 +64,7 @@ def up(settings: Settings, layout: Layout, console: Console, servers: bool) -> N
             parts = [*plan.servers(settings, layout, state), *plan.workers(settings, state.workers)]
             client.check_ports(settings, layout, parts)
             state.save(layout)
-            client.start_supervisor(layout, plan.environment(settings))
+            client.start_supervisor(layout, plan.environment(settings), companion)
         until_ready(settings, layout, progress.show)
     console.print(f"ready {time.monotonic() - begun:.1f} s after the end of downloads")
 

@@ -1,10 +1,16 @@
-"""`python -m app.stack`: the supervisor itself; `python -m app up` starts it in the background."""
+"""`python -m app.stack [PID]`: the supervisor itself; `python -m app up` starts it in the background.
+
+With a process id it stops everything once that process is gone.
+"""
 
 import asyncio
 import sys
 
+import psutil
+
 from app.settings import SettingsError, load
 from app.stack.layout import Layout, StackError, read_state
+from app.stack.process import describe
 from app.stack.supervisor import Supervisor, hold_lock
 
 
@@ -26,7 +32,12 @@ def main() -> int:
     if supervisor is None:
         print("there is nothing to supervise: python -m app up", flush=True)
         return 1
-    asyncio.run(supervisor.run())
+    try:
+        companion = describe("companion", int(sys.argv[1])) if len(sys.argv) > 1 else None
+    except psutil.NoSuchProcess as error:
+        print(error, flush=True)
+        return 1
+    asyncio.run(supervisor.run(companion))
     lock.close()
     return 0
 

@@ -109,8 +109,8 @@ def check_ports(settings: Settings, layout: Layout, parts: Sequence[Part]) -> No
         raise StackError("\n".join([*lines, advice]))
 
 
-def start_supervisor(layout: Layout, environment: dict[str, str]) -> None:
-    """Start a supervisor in the background, and return once it takes requests.
+def start_supervisor(layout: Layout, environment: dict[str, str], companion: int | None = None) -> None:
+    """Start a supervisor in the background, and return once it is at work; it stops with the process `companion`.
 
     Raises:
         StackError: it ended; with the end of its log.
@@ -118,7 +118,7 @@ def start_supervisor(layout: Layout, environment: dict[str, str]) -> None:
     process.rotate(layout.log("supervisor"))
     with layout.log("supervisor").open("ab") as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", "app.stack"],
+            [sys.executable, "-m", "app.stack", *([str(companion)] if companion else [])],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -12,6 +12,8 @@ import os
 import signal
 import subprocess
 import time
+import traceback
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TextIO, TypedDict
 
@@ -57,8 +59,8 @@ class Supervisor:
         """One line to the supervisor's log."""
         print(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {text}", flush=True)
 
-    async def run(self) -> None:
-        """Keep everything running until SIGTERM, SIGINT or a request to stop."""
+    async def run(self, companion: Record | None = None) -> None:
+        """Keep everything running until SIGTERM or SIGINT, or until the `companion` process is gone."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
@@ -70,8 +72,10 @@ class Supervisor:
         for part in self.parts.values():
             self.keep(part)
         await self.match(self.state.workers)
-        background = [asyncio.create_task(self.perform(step)) for step in self.steps.values()]
-        background.append(asyncio.create_task(self.watch_logs()))
+        background = [asyncio.create_task(self.insist(self.perform, step)) for step in self.steps.values()]
+        background.append(asyncio.create_task(self.insist(self.watch_logs)))
+        if companion:
+            background.append(asyncio.create_task(self.stop_with(companion)))
         await self.stopping.wait()
         self.say("stopping")
         server.close()
@@ -82,12 +86,27 @@ class Supervisor:
         (self.layout.run / "supervisor.json").unlink(missing_ok=True)
         self.say("stopped")
 
+    async def insist(self, work: Callable[..., Awaitable[None]], *arguments: Part | Step) -> None:
+        """Do one of the tasks below, and begin it again if it breaks: a full disk must not leave a part alone."""
+        while True:
+            try:
+                return await work(*arguments)
+            except Exception:  # noqa: BLE001 - whatever it was, the part needs its keeper
+                self.say(f"supervision broke and goes on:\n{traceback.format_exc()}")
+                await asyncio.sleep(PAUSE_MOST)
+
+    async def stop_with(self, companion: Record) -> None:
+        """Stop everything once the companion is gone."""
+        await process.ended(companion)
+        self.say(f"pid {companion.pid} is gone, and this stack was to run no longer than that")
+        self.stopping.set()
+
     # Parts
 
     def keep(self, part: Part) -> None:
         """See to it that a part runs."""
         self.parts[part.name] = part
-        self.keepers[part.name] = asyncio.create_task(self.keep_forever(part), name=part.name)
+        self.keepers[part.name] = asyncio.create_task(self.insist(self.keep_forever, part))
 
     async def keep_forever(self, part: Part) -> None:
         """Adopt or start the part, wait for its end, and again."""
