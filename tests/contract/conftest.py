@@ -12,6 +12,7 @@ from app.messages import OrderPlaced, decode_event
 from app.settings import Settings
 from app.topics import ORDER_EVENTS
 from tests.house import Client, Reply, order
+from tests.stack import Stack
 
 
 class Events:
@@ -74,10 +75,9 @@ class Table:
 
 
 @pytest.fixture(scope="session")
-def settings(stack: Any) -> Settings:
+def settings(stack: Stack) -> Settings:
     """The settings of the running stack."""
-    found: Settings = stack.settings
-    return found
+    return stack.settings
 
 
 @pytest.fixture(scope="session")

@@ -1,28 +1,14 @@
 """`python -m app token` on the running stack, as an operator types it."""
 
-import subprocess
-import sys
 import uuid
 
 import pytest
 
 from app.adapters.tokens import SignedTokens
-from app.settings import Settings
-from app.stack.plan import environment
 from tests.house import Client, order
+from tests.stack import Stack
 
 pytestmark = pytest.mark.stack
-
-
-def run(settings: Settings, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "app", "token", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=environment(settings) | changes,
-        check=False,
-    )
 
 
 def names(count: int) -> list[str]:
@@ -30,40 +16,40 @@ def names(count: int) -> list[str]:
     return [f"K-{run_id}-{number}" for number in range(count)]
 
 
-async def test_it_opens_tables_and_prints_a_token_for_each_in_order(settings: Settings, client: Client) -> None:
+async def test_it_opens_tables_and_prints_a_token_for_each_in_order(stack: Stack, client: Client) -> None:
     tables = names(100)
-    made = run(settings, *tables)
+    made = stack.run("token", *tables)
     lines = [line.split() for line in made.stdout.splitlines()]
     assert [table for table, _ in lines] == tables
     for table, token in lines[:3]:
         assert (await client.order(order(table=table), token)).status == 201
 
 
-async def test_a_table_that_is_open_keeps_its_session(settings: Settings, tokens: SignedTokens) -> None:
+async def test_a_table_that_is_open_keeps_its_session(stack: Stack, tokens: SignedTokens) -> None:
     [table] = names(1)
-    first, second = (run(settings, table).stdout.split()[1] for _ in range(2))
+    first, second = (stack.run("token", table).stdout.split()[1] for _ in range(2))
     sessions = [claims.session for token in (first, second) if (claims := tokens.verify(token))]
     assert sessions == [1, 1]
 
 
-async def test_it_closes_tables_and_opens_the_next_session(settings: Settings, tokens: SignedTokens) -> None:
+async def test_it_closes_tables_and_opens_the_next_session(stack: Stack, tokens: SignedTokens) -> None:
     [table] = names(1)
-    run(settings, table)
-    closed = run(settings, "--close", table)
+    stack.run("token", table)
+    closed = stack.run("token", "--close", table)
     assert (closed.returncode, closed.stdout) == (0, "")
-    claims = tokens.verify(run(settings, table).stdout.split()[1])
+    claims = tokens.verify(stack.run("token", table).stdout.split()[1])
     assert claims is not None
     assert claims.session == 2
 
 
-async def test_it_prints_a_token_of_a_role(settings: Settings, tokens: SignedTokens) -> None:
+async def test_it_prints_a_token_of_a_role(stack: Stack, tokens: SignedTokens) -> None:
     for role in ("kitchen", "manager", "operator"):
-        claims = tokens.verify(run(settings, "--role", role).stdout.strip())
+        claims = tokens.verify(stack.run("token", "--role", role).stdout.strip())
         assert claims is not None
         assert (claims.role, claims.table) == (role, "")
 
 
-async def test_what_is_wrong_is_said_in_a_sentence(settings: Settings) -> None:
+async def test_what_is_wrong_is_said_in_a_sentence(stack: Stack) -> None:
     for arguments, part in (
         (["a b"], "no table number"),
         (["--close", *names(1)], "never been opened"),
@@ -72,7 +58,7 @@ async def test_what_is_wrong_is_said_in_a_sentence(settings: Settings) -> None:
         (["--role", "chef"], "chef"),
         (["--url", "http://127.0.0.1:1", "T1"], "nothing answers at http://127.0.0.1:1"),
     ):
-        failed = run(settings, *arguments)
+        failed = stack.run("token", *arguments)
         assert failed.returncode != 0
         assert part in failed.stderr
         assert "Traceback" not in failed.stderr
