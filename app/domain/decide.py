@@ -169,13 +169,13 @@ def find_known(row: Row, chunks: Collection[Chunk], session: int, known_hash: by
     return None
 
 
-def is_outlived(row: Row, session: int, chunk: Chunk, time: int) -> bool:
+def is_outlived(row: Row, session: int, chunk: Chunk, acked: At) -> bool:
     """Whether no command can ask for this chunk of a session any more, so that it may be deleted.
 
-    `row` is the table's as Kafka has acknowledged it, and `time` the log time (ms) of a command that was acked: what
-    comes before either may still be read again, and is then decided without the chunk.
+    `acked` is the last command of the partition that was acked. What comes after it may be read again, and must then
+    find the chunk; so the row's session must have been opened by then, too.
     """
-    return session < row.session and time - chunk.stamp > DELETE_MS
+    return session < row.session and row.opened_offset <= acked.offset and acked.time - chunk.stamp > DELETE_MS
 
 
 def _decide_known(row: Row, command: Placing, at: At, known: AcceptedId) -> OrderDecision:

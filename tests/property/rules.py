@@ -24,7 +24,7 @@ class Rules:
     session_rows_again: bool = True
     # A close closes the session that it names and no other.
     close_names_its_session: bool = True
-    # A stranger's row that is behind one's own is written over before compaction drops one's own.
+    # Where a stranger wrote a row, one's own is written again before compaction drops one's own.
     strangers_are_repaired: bool = True
     # Also one between two rows of one's own: the changelog's end says nothing of it.
     strangers_found_between_own_rows: bool = True
@@ -39,8 +39,8 @@ class Rules:
     open_sessions_do_not_expire: bool = True
     # and are not deleted, since a chunk's absence must decide nothing.
     open_sessions_are_not_deleted: bool = True
-    # What is read again after a crash needs its chunks once more.
-    deletion_follows_commit: bool = True
+    # What may be read again needs its chunks once more.
+    deletion_follows_acks: bool = True
     # Recovery reads the ids' changelog after the rows': a row in it may rely on a chunk that came just before.
     ids_recovered_after_rows: bool = True
 

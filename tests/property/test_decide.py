@@ -294,11 +294,13 @@ def test_an_expired_chunk_counts_no_more_although_it_is_still_there() -> None:
 
 
 def test_a_chunk_is_deleted_a_day_after_it_counted_and_never_while_its_session_may_be_asked() -> None:
-    row = Row(session=2)
+    row = Row(session=2, opened_offset=7)
     chunk = Chunk(0, 1_000, b"")
-    assert is_outlived(row, 1, chunk, 1_000 + DELETE_MS + 1)
-    assert not is_outlived(row, 1, chunk, 1_000 + DELETE_MS)
-    assert not is_outlived(row, 2, chunk, 1_000 + 10 * DELETE_MS)
+    late = 1_000 + DELETE_MS + 1
+    assert is_outlived(row, 1, chunk, At(7, late))
+    assert not is_outlived(row, 1, chunk, At(7, late - 1))
+    assert not is_outlived(row, 1, chunk, At(6, late))
+    assert not is_outlived(row, 2, chunk, At(7, 10 * late))
     assert DELETE_MS - REPLAY_MS >= DAY
 
 

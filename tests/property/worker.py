@@ -34,6 +34,7 @@ from tests.property.rules import Rules
 if TYPE_CHECKING:
     from tests.property.log_model import Record, World
 
+START = At(-1, 0)
 OVERLOADED = 4  # decisions in flight from which a worker without the rule skips
 
 
@@ -74,10 +75,8 @@ class Worker:
     rules: Rules
     rows: dict[str, Row] = field(default_factory=dict)
     chunks: dict[tuple[str, int], dict[int, Chunk]] = field(default_factory=dict)
-    acked_rows: dict[str, Row] = field(default_factory=dict)
     lanes: dict[str, Lane] = field(default_factory=lambda: {name: Lane() for name in ("rows", "ids", "events")})
     entries: deque[Entry] = field(default_factory=deque)
-    sent_rows: deque[tuple[int, str, Row]] = field(default_factory=deque)
     sent_chunks: deque[tuple[int, str, int, Chunk]] = field(default_factory=deque)
     sent_keys: set[tuple[str, int, int]] = field(default_factory=set)
     epoch: int = 0
@@ -86,7 +85,8 @@ class Worker:
     limit: int | None = None  # a zombie decides what it had fetched, and no more
     to_recover: list[str] = field(default_factory=list)
     checked: int = 0  # changelog records up to here were looked at
-    decided_time: int = 0
+    decided: At = START
+    acked: At = START
 
     # Taking the partition over
 
@@ -96,6 +96,15 @@ class Worker:
         self.limit = None
         self.position = self.completed = self.world.committed
         self.to_recover = ["rows", "ids"] if self.rules.ids_recovered_after_rows else ["ids", "rows"]
+
+    def purge(self) -> None:
+        """Forget what was handed to the producer and has not arrived."""
+        for lane in self.lanes.values():
+            lane.queue.clear()
+            lane.sent = lane.delivered
+        self.entries.clear()
+        self.sent_chunks.clear()
+        self.sent_keys.clear()
 
     @property
     def is_ready(self) -> bool:
@@ -119,11 +128,11 @@ class Worker:
         for written in self.world.rows.records:
             table, row = written.key.decode(), Row.decode(written.value or b"")
             last[table] = row
-            self.acked_rows[table] = self._newer(self.acked_rows.get(table), row)
             self.rows[table] = self._newer(self.rows.get(table), row)
         self.checked = self.world.rows.end
         for table, row in last.items():
-            self._repair(table, row)
+            if self.rules.strangers_are_repaired and row.offset < self.rows[table].offset:
+                self.send_row(table, self.rows[table])
 
     def _newer(self, mine: Row | None, other: Row) -> Row:
         if self.rules.rows_by_offset:
@@ -149,19 +158,13 @@ class Worker:
         self.checked = self.world.rows.end
         if not self.rules.strangers_found_between_own_rows and records and records[-1].by == self.name:
             return  # the changelog's end is one's own last row: nothing seems to be there
-        for written in records:
-            if written.by == self.name:
-                continue
-            table, row = written.key.decode(), Row.decode(written.value or b"")
-            if self.rules.strangers_are_not_adopted:
-                self._repair(table, row)
-            else:
+        strangers = [written for written in records if written.by != self.name]
+        if not self.rules.strangers_are_not_adopted:
+            for written in strangers:
+                table, row = written.key.decode(), Row.decode(written.value or b"")
                 self.rows[table] = self._newer(self.rows.get(table), row)
-
-    def _repair(self, table: str, row: Row) -> None:
-        mine = self.row(table)
-        if self.rules.strangers_are_repaired and row.offset < mine.offset:
-            self.send_row(table, mine)
+        for table in {written.key.decode() for written in strangers} & self.rows.keys():
+            self.send_row(table, self.rows[table])
 
     # Sending
 
@@ -173,7 +176,6 @@ class Worker:
         """Keep and send a row."""
         self.rows[table] = row
         self.lanes["rows"].send((table.encode(), row.encode()))
-        self.sent_rows.append((self.lanes["rows"].sent, table, row))
 
     def send_missing_chunks(self, table: str, row: Row) -> None:
         """Send the chunks of the row that are full, or the last of a closed session, unless they stand or are sent."""
@@ -212,7 +214,7 @@ class Worker:
             self._place(record, record.command)
         elif not self._change_session(record):
             return False
-        self.decided_time = max(self.decided_time, record.time)
+        self.decided = At(record.offset, max(self.decided.time, record.time))
         self.position += 1
         self.advance()
         return True
@@ -305,9 +307,6 @@ class Worker:
     def advance(self) -> None:
         """Complete from the head what is acknowledged: commit, then answer."""
         rows, ids, events = (self.lanes[name].acked for name in ("rows", "ids", "events"))
-        while self.sent_rows and self.sent_rows[0][0] <= rows:
-            _, table, row = self.sent_rows.popleft()
-            self.acked_rows[table] = rows_of.newer(self.acked_rows.get(table), row)
         while self.sent_chunks and self.sent_chunks[0][0] <= ids:
             _, table, session, chunk = self.sent_chunks.popleft()
             self.sent_keys.discard((table, session, chunk.number))
@@ -316,6 +315,7 @@ class Worker:
             entry = self.entries.popleft()
             if entry.epoch == self.epoch:
                 self.completed = max(self.completed, entry.record.offset + 1)
+                self.acked = At(entry.record.offset, max(self.acked.time, entry.record.time))
             self._answer(entry)
 
     def _answer(self, entry: Entry) -> None:
@@ -324,16 +324,12 @@ class Worker:
 
     def forget_chunks(self) -> None:
         """Delete the chunks that no command can ask for any more."""
-        rules, committed = self.rules, self.world.committed
-        time = max((record.time for record in self.world.log[:committed]), default=0)
+        acked = self.acked if self.rules.deletion_follows_acks else self.decided
         for (table, session), of_session in self.chunks.items():
             for number, chunk in list(of_session.items()):
-                if not rules.open_sessions_are_not_deleted:
-                    outlived = self.decided_time - chunk.stamp > REPLAY_MS
-                elif not rules.deletion_follows_commit:
-                    outlived = is_outlived(self.row(table), session, chunk, self.decided_time)
-                else:
-                    outlived = is_outlived(self.acked_rows.get(table, NO_ROW), session, chunk, time)
+                outlived = is_outlived(self.row(table), session, chunk, acked)
+                if not self.rules.open_sessions_are_not_deleted:
+                    outlived = acked.time - chunk.stamp > REPLAY_MS
                 if outlived:
                     del of_session[number]
                     self.lanes["ids"].send((chunk_key(table, session, number), None))
