@@ -115,6 +115,8 @@ class World:
         self.owner: Worker | None = None
         self.zombies: list[Worker] = []
         self.started = 0
+        self._latest: dict[str, int] = {}  # table -> the highest offset of a row that arrived
+        self.stale = 0  # rows that arrived behind a later one
         self.ledger: dict[tuple[str, int], list[OrderPlaced]] = {}
         self.opened: set[tuple[str, int]] = set()
         self.closed: set[tuple[str, int]] = set()
@@ -230,7 +232,7 @@ class World:
         for _ in range(1 + dice.pick(4)):
             if worker is None or not worker.decide_next():
                 return
-            self._say(f"{worker.name} decided {worker.position - 1}; {worker.rows}")
+            self._say(_decided(worker))
 
     def do_deliver(self, dice: Dice) -> None:
         """Some of what a worker sent to one topic arrives."""
@@ -254,7 +256,7 @@ class World:
         worker = self._worker(dice)
         for _ in range(1 + dice.pick(4)):
             if worker and worker.decide_next():
-                self._say(f"{worker.name} decided {worker.position - 1}; {worker.rows}")
+                self._say(_decided(worker))
                 self._settle(worker)
 
     def do_wake(self, dice: Dice) -> None:
@@ -330,14 +332,19 @@ class World:
         for _ in range(min(count, len(lane.queue))):
             record = lane.queue.popleft()
             lane.delivered += 1
-            self._say(f"{worker.name}'s {name} record arrives: {_short(record)}")
+            self._say(f"{worker.name}'s record arrives in {name}: {_short(record)}")
             if name == "events":
                 self._take_event(record)  # type: ignore[arg-type]
             else:
                 key, value = record  # type: ignore[misc]
                 (self.rows if name == "rows" else self.ids).append(self.now, key, value, worker.name)
                 if name == "rows":
-                    self._check_row(key.decode(), Row.decode(value))
+                    self._take_row(key.decode(), Row.decode(value))
+
+    def _take_row(self, table: str, row: Row) -> None:
+        self._check_row(table, row)
+        self.stale += row.offset < self._latest.get(table, -1)
+        self._latest[table] = max(row.offset, self._latest.get(table, -1))
 
     def _take_event(self, event: Event) -> None:
         """The ledger: it keeps the first event of a table, session and version; any later one must say the same."""
@@ -484,10 +491,28 @@ class World:
             self.tell(text)
 
 
+def _decided(worker: Worker) -> str:
+    rows = ", ".join(f"{table} {_of_row(row)}" for table, row in worker.rows.items())
+    return f"{worker.name} decided {worker.position - 1}; {rows}"
+
+
+def _of_row(row: Row) -> str:
+    state = "open" if row.is_open else "closed"
+    return f"session {row.session} {state} version {row.version} ids from {row.base} offset {row.offset}"
+
+
 def _short(record: object) -> str:
-    if isinstance(record, PlaceOrder):
-        return f"order {record.client_order_id} of {record.table}/{record.session} at {record.version} {record.refusal}"
-    return str(record)[:160]
+    match record:
+        case PlaceOrder():
+            refusal = f" ({record.refusal})" if record.refusal else ""
+            return f"order {record.client_order_id} of {record.table}/{record.session} at {record.version}{refusal}"
+        case OrderPlaced():
+            return f"{record.client_order_id} placed, {record.table}/{record.session} version {record.version}"
+        case (bytes() as key, None):
+            return f"{key.decode()} deleted"
+        case (bytes() as key, bytes() as value):
+            return f"{key.decode()} {_of_row(Row.decode(value)) if b'/' not in key else ''}"
+    return f"{type(record).__name__} {getattr(record, 'table', '')}/{getattr(record, 'session', '')}"
 
 
 WEIGHTS = {
