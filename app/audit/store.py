@@ -1,6 +1,6 @@
 """What Cassandra holds of the orders: each table read whole."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ PAGE_SECONDS = 60.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
+_BY_ID = "SELECT order_id FROM orders_by_id WHERE order_id = %s"
 _PLACE = "table_number, session, version, order_id, total, currency, placed_at"
 _WHOLE = f"{_PLACE}, client_order_id, lines, note, log_offset"
 
@@ -77,6 +78,18 @@ class Store:
                     yield f"{table}: a row that is no order ({error}): {row[:4]}"
         except (DriverException, NoHostAvailable) as error:
             raise AuditError(f"Cassandra, {table}: {describe(error)}") from error
+
+    def which(self, order_ids: Sequence[str]) -> set[str]:
+        """Those of the orders that are there, by their ids.
+
+        Raises:
+            AuditError: Cassandra does not answer.
+        """
+        try:
+            answers = [self._session.execute_async(_BY_ID, (order_id,)) for order_id in order_ids]
+            return {row[0] for answer in answers for row in answer.result()}
+        except (DriverException, NoHostAvailable) as error:
+            raise AuditError(f"Cassandra, orders_by_id: {describe(error)}") from error
 
     def close(self) -> None:
         """Let go of Cassandra."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from app.bench.ledger import Writes
 from app.bench.load import Result
 
 
@@ -37,3 +38,10 @@ def lines(result: Result) -> Iterator[str]:
         yield f"{use.name:<22} {use.cpu_ms_per_order:>16.3f} {use.peak_mb:>8.0f}"
     yield f"{'load generator':<22} {result.generator_cpu:>16.3f}"
     yield from (f"  {wrong}" for wrong in result.first_violations)
+
+
+def writes(found: Iterable[Writes]) -> Iterator[str]:
+    """What Cassandra took."""
+    yield f"{'Cassandra writes':<26} {'orders/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}"
+    for way in found:
+        yield f"{way.way:<26} {way.orders_per_second:>9,.0f} {way.p50:>8.2f} {way.p99:>8.2f} {way.max:>8.2f}"

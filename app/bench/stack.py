@@ -100,7 +100,7 @@ def own(*, offset: int, workers: int = 2, nodes: int = 1) -> Iterator[Stack]:
     settings = _settings(environment)
     stack = Stack(environment, settings)
     try:
-        stack.command("up", timeout=UP_SECONDS)
+        stack.command("up", "--with-process", str(os.getpid()), timeout=UP_SECONDS)
         yield stack
     finally:
         stack.command("down", may_fail=True)

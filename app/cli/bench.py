@@ -3,15 +3,18 @@
 import dataclasses
 import gc
 import json
+import logging
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 import uvloop
 
-from app.bench import burst, load, report, tokens
+from app.bench import burst, ledger, load, report, tokens
+from app.bench.drills import catchup
 from app.bench.guest import Shares
 from app.cli._stack import choose, open_stack, stack_options, told
 
@@ -123,6 +126,27 @@ def idle(ctx: click.Context, *, seconds: float, rate: float, warmup: float, as_j
 
     plan = load.Plan(url="", tokens=(), seconds=seconds)
     _show(_on_stack(ctx, plan, 32, warm_then_idle), as_json=as_json)
+
+
+@command.command("ledger")
+@click.option("--orders", default=5000, show_default=True, type=click.IntRange(100, 100_000))
+@click.option("--rate", default=167.0, show_default=True, type=click.FloatRange(1, 5000), help="Orders/s.")
+@click.option("--seconds", default=20.0, show_default=True, type=SECONDS)
+@AS_JSON
+@click.pass_context
+def _ledger(ctx: click.Context, *, orders: int, rate: float, seconds: float, as_json: bool) -> None:
+    """Orders placed while the ledger is stopped, its drain rate, and how long Cassandra takes for a write."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    with open_stack(ctx) as stack:
+        outcome = catchup.run(stack, orders=orders)
+        events = ledger.queued(stack.settings, orders)
+        writes = uvloop.run(ledger.run(stack.settings, events, rate=rate, seconds=seconds))
+    if as_json:
+        click.echo(json.dumps({**dataclasses.asdict(outcome), "writes": list(map(dataclasses.asdict, writes))}))
+    else:
+        click.echo("\n".join([*report.columns(outcome.facts.items()), *report.writes(writes), *outcome.problems]))
+    if outcome.problems:
+        sys.exit(1)
 
 
 def _on_stack(ctx: click.Context, plan: load.Plan, tables: int, work: Any) -> load.Result:

@@ -8,7 +8,7 @@ import click
 
 from app.bench import report
 from app.bench.drill import Outcome
-from app.bench.drills import catchup, mixed, replay, scaling, sequence
+from app.bench.drills import catchup, deaths, mixed, replay, scaling, sequence
 from app.bench.stack import Stack
 from app.cli._stack import choose, open_stack, stack_options
 
@@ -71,3 +71,12 @@ def _catchup(ctx: click.Context, orders: int) -> None:
 def _scaling(ctx: click.Context, hold: float, rate: float) -> None:
     """From one order worker to four and back while orders flow."""
     _run(ctx, "1, 4, 1 order workers", lambda stack: scaling.run(stack, hold=hold, rate=rate))
+
+
+@command.command("kill")
+@click.argument("name", default="orders-1")
+@click.option("--rate", default=100.0, show_default=True, type=click.FloatRange(1, 5000), help="Orders/s.")
+@click.pass_context
+def _kill(ctx: click.Context, name: str, rate: float) -> None:
+    """Kill -9 a process by NAME (orders-1, kafka-1, …) while orders flow."""
+    _run(ctx, f"{name} killed", lambda stack: deaths.run(stack, name, rate=rate))
