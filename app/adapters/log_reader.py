@@ -69,7 +69,7 @@ class KafkaLogReader:
             at, deadline = start, loop.time() + self._timeout
             while at < stop:
                 try:
-                    records, is_end = await loop.run_in_executor(None, _consume, consumer, stop)
+                    records, is_end = await loop.run_in_executor(None, _consume, consumer, at, stop)
                 except KafkaException as error:
                     raise UnavailableError(f"the log cannot be read: {error}") from error
                 if records:
@@ -85,11 +85,12 @@ class KafkaLogReader:
     def _read(self, topic: str, partition: int, start: int, stop: int, consumer: Consumer) -> list[Record]:
         consumer.assign([TopicPartition(topic, partition, start)])
         found: list[Record] = []
-        deadline = time.monotonic() + self._timeout
+        at, deadline = start, time.monotonic() + self._timeout
         try:
             while time.monotonic() < deadline:
-                records, is_end = _consume(consumer, stop)
+                records, is_end = _consume(consumer, at, stop)
                 found += records
+                at = records[-1].offset + 1 if records else at
                 if is_end:
                     return found
         finally:
@@ -103,14 +104,15 @@ class KafkaLogReader:
         self._thread.shutdown(wait=True)
 
 
-def _consume(consumer: Consumer, stop: int) -> tuple[list[Record], bool]:
-    """The next records before offset `stop`, and whether they are the last ones.
+def _consume(consumer: Consumer, at: int, stop: int) -> tuple[list[Record], bool]:
+    """The next records from offset `at` to before `stop`, and whether they are the last ones.
 
     Raises:
         KafkaException: Kafka refuses, or is away.
     """
     records: list[Record] = []
-    for message in consumer.consume(BATCH, timeout=0.1):
+    # No more than there can be: the call waits for so many, or until its time is up.
+    for message in consumer.consume(min(BATCH, stop - at), timeout=0.1):
         error = message.error()
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:
