@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.audit.orders import Found, Orders, Place, agree
+from app.audit.orders import Found, Orders, Place, agree, id_of, same_id
 from app.domain.row import Row
 
 SHOWN = 20
@@ -77,12 +77,12 @@ def note(orders: Orders, place: Place, found: Found, report: Report, *, may_repe
         return
     if before is None:
         return
-    if before.id != found.id:
-        report.duplicate(f"{orders.name}: o{before.id.hex()} and o{found.id.hex()} both stand at {place}")
+    if not same_id(before, found):
+        report.duplicate(f"{orders.name}: {id_of(before)} and {id_of(found)} both stand at {place}")
     elif not may_repeat:
-        report.duplicate(f"{orders.name}: o{found.id.hex()} stands twice ({place})")
+        report.duplicate(f"{orders.name}: {id_of(found)} stands twice ({place})")
     elif not agree(before, found):
-        report.differ(f"{orders.name}: o{found.id.hex()} is told in two ways ({place})")
+        report.differ(f"{orders.name}: {id_of(found)} is told in two ways ({place})")
 
 
 def compare(
@@ -139,7 +139,7 @@ class _Check:
         elif event is None:
             missing.insert(0, self._events.name)
         if missing:
-            name = f"o{first.id.hex()}" if first else "the order"
+            name = id_of(first) if first else "the order"
             self._report.lose(f"{name} at {place} is missing in {', '.join(missing)}")
         if first is None:
             return
@@ -163,11 +163,11 @@ class _Check:
     def ids(self) -> None:
         """An order id stands at one place. It is a hash of table and session, so it cannot recur outside of these."""
         for table, session in sorted(self._events.sessions):
-            places: dict[bytes, Place] = {}
+            places: dict[str, Place] = {}
             for place, found in self._events.of_session(table, session):
-                before = places.setdefault(found.id, place)
+                before = places.setdefault(id_of(found), place)
                 if before != place:
-                    self._report.duplicate(f"o{found.id.hex()} was placed at version {before.version} and at {place}")
+                    self._report.duplicate(f"{id_of(found)} was placed at version {before.version} and at {place}")
 
     def pads(self, acknowledgements: Iterable[Acknowledgement]) -> None:
         """What a pad was told must stand everywhere."""
@@ -177,10 +177,10 @@ class _Check:
                 if found is None and source is self._events and self._log_is_cut:
                     continue
                 if found is None:
-                    self._report.lose(f"acknowledged o{told.order_id.hex()} at {told.place} is not in {source.name}")
+                    self._report.lose(f"acknowledged {id_of(told.order_id)} at {told.place} is not in {source.name}")
                     break
-                if found.id != told.order_id:
+                if not same_id(found, told.order_id):
                     self._report.differ(
-                        f"a pad was told o{told.order_id.hex()} at {told.place}, {source.name} has o{found.id.hex()}"
+                        f"a pad was told {id_of(told.order_id)} at {told.place}, {source.name} has {id_of(found)}"
                     )
                     break

@@ -8,7 +8,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 STALL = 30.0  # s without a record or an end, after which reading is given up
 REQUEST = 10.0  # s
-BATCH = 5000
+BATCH = 1000
+BATCH_SECONDS = 0.05  # until a batch that is not full is taken
 
 
 class AuditError(Exception):
@@ -33,6 +34,7 @@ class Topic:
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "auto.offset.reset": "error",
+                "fetch.wait.max.ms": 10,  # other requests on the connection wait behind a fetch that waits
             }
         )
         try:
@@ -55,7 +57,7 @@ class Topic:
             pending = {number for number, end in ends.items() if end > self._read_to[number]}
             deadline = time.monotonic() + STALL
             while pending:
-                messages = self._consumer.consume(BATCH, timeout=0.5)
+                messages = self._consumer.consume(BATCH, timeout=BATCH_SECONDS)
                 if messages:
                     deadline = time.monotonic() + STALL
                 elif time.monotonic() > deadline:
@@ -86,19 +88,26 @@ class Topic:
         self._consumer.close()
 
 
-def lag(bootstrap: str, group: str, topic: Topic) -> int:
-    """How many records of the topic a consumer group has not committed yet.
+class Group:
+    """A consumer group's progress on a topic; asking needs no membership, the group does not learn of it."""
 
-    Raises:
-        AuditError: Kafka does not answer.
-    """
-    # Asking needs no membership: the group does not learn of it.
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False})
-    try:
-        ends = topic.ends()
-        places = consumer.committed([TopicPartition(topic.name, number) for number in ends], timeout=REQUEST)
-        return sum(max(0, ends[place.partition] - max(0, place.offset)) for place in places)
-    except KafkaException as error:
-        raise AuditError(f"group {group}: {error.args[0].str()}") from error
-    finally:
-        consumer.close()
+    def __init__(self, bootstrap: str, name: str) -> None:
+        self._name = name
+        self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": name, "enable.auto.commit": False})
+
+    def lag(self, topic: Topic) -> int:
+        """How many records of the topic the group has not committed yet.
+
+        Raises:
+            AuditError: Kafka does not answer.
+        """
+        try:
+            ends = topic.ends()
+            places = self._consumer.committed([TopicPartition(topic.name, number) for number in ends], timeout=REQUEST)
+            return sum(max(0, ends[place.partition] - max(0, place.offset)) for place in places)
+        except KafkaException as error:
+            raise AuditError(f"group {self._name}: {error.args[0].str()}") from error
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        self._consumer.close()

@@ -1,19 +1,17 @@
 """The orders that one source tells of, kept small: 32 bytes each, a million fit anywhere."""
 
 from collections.abc import Iterator
-from hashlib import blake2b
 from typing import NamedTuple
 
 import msgspec
 
-from app.domain.ids import fingerprint
 from app.messages import Line, OrderPlaced
 
 MOST_VERSIONS = 1_000_000  # of one session; a number above it is no version but a fault
 
-_ID, _BRIEF, _WHOLE = 16, 8, 8
-_SLOT = _ID + _BRIEF + _WHOLE
+_ID_END, _BRIEF_END, _SLOT = 16, 24, 32
 _EMPTY = bytes(_SLOT)
+_NOT_TOLD = bytes(_SLOT - _BRIEF_END)
 _lines: msgspec.json.Decoder[tuple[Line, ...]] = msgspec.json.Decoder(tuple[Line, ...])
 
 
@@ -28,12 +26,9 @@ class Place(NamedTuple):
         return f"table {self.table}, session {self.session}, version {self.version}"
 
 
-class Found(NamedTuple):
-    """What a source tells of an order: its id, and hashes of its money and time, and of all else; zeros: not told."""
-
-    id: bytes
-    brief: bytes
-    whole: bytes
+# What a source tells of an order: its id, a hash of its money and time, and one of all else, zeros where not told. The
+# hashes are Python's own: fast, and the same within one process, which is all that is asked of them.
+Found = bytes
 
 
 def of_event(event: OrderPlaced) -> Found:
@@ -42,13 +37,17 @@ def of_event(event: OrderPlaced) -> Found:
     Raises:
         ValueError: its id is none.
     """
-    whole = (event.client_order_id, fingerprint(event.lines, event.note), event.offset)
-    return Found(id_bytes(event.order_id), _hash(event.total, event.currency, event.placed_at), _hash(*whole))
+    brief = of_brief(event.order_id, event.total, event.currency, event.placed_at)
+    return brief[:_BRIEF_END] + _hash((event.client_order_id, event.lines, event.note, event.offset))
 
 
 def of_brief(order_id: str, total: int, currency: str, placed_at: int) -> Found:
-    """An order as told without its lines; `placed_at` in ms since 1970, UTC."""
-    return Found(id_bytes(order_id), _hash(total, currency, placed_at), bytes(_WHOLE))
+    """An order as told without its lines; `placed_at` in ms since 1970, UTC.
+
+    Raises:
+        ValueError: its id is none.
+    """
+    return id_bytes(order_id) + _hash((total, currency, placed_at)) + _NOT_TOLD
 
 
 def of_whole(brief: Found, client_order_id: str, lines: str, note: str, log_offset: int) -> Found:
@@ -57,8 +56,7 @@ def of_whole(brief: Found, client_order_id: str, lines: str, note: str, log_offs
     Raises:
         ValueError: they are not.
     """
-    whole = (client_order_id, fingerprint(_lines.decode(lines), note), log_offset)
-    return brief._replace(whole=_hash(*whole))
+    return brief[:_BRIEF_END] + _hash((client_order_id, _lines.decode(lines), note, log_offset))
 
 
 def id_bytes(order_id: str) -> bytes:
@@ -68,15 +66,26 @@ def id_bytes(order_id: str) -> bytes:
         ValueError: it is none.
     """
     data = bytes.fromhex(order_id[1:]) if order_id[:1] == "o" else b""
-    if len(data) != _ID:
+    if len(data) != _ID_END:
         raise ValueError(f"{order_id!r} is no order id")
     return data
 
 
+def id_of(found: Found) -> str:
+    """The order id."""
+    return f"o{found[:_ID_END].hex()}"
+
+
+def same_id(one: Found, other: bytes) -> bool:
+    """Whether both are of one order; `other` may be an id's bytes alone."""
+    return one[:_ID_END] == other[:_ID_END]
+
+
 def agree(one: Found, other: Found) -> bool:
     """Whether two sources tell the same of an order, as far as both tell."""
-    nothing = bytes(_WHOLE)
-    return one[:2] == other[:2] and (one.whole == other.whole or nothing in (one.whole, other.whole))
+    if one == other:
+        return True
+    return one[:_BRIEF_END] == other[:_BRIEF_END] and _NOT_TOLD in (one[_BRIEF_END:], other[_BRIEF_END:])
 
 
 class Orders:
@@ -100,8 +109,8 @@ class Orders:
         if len(slots) < start + _SLOT:
             slots.extend(bytes(start + _SLOT - len(slots)))
         elif (before := bytes(slots[start : start + _SLOT])) != _EMPTY:
-            return _found(before)
-        slots[start : start + _SLOT] = b"".join(found)
+            return before
+        slots[start : start + _SLOT] = found
         self.count += 1
         return None
 
@@ -109,7 +118,7 @@ class Orders:
         """What is told of the order at a place."""
         slots = self.sessions.get(place[:2], b"")
         data = bytes(slots[(place.version - 1) * _SLOT : place.version * _SLOT])
-        return None if data in (b"", _EMPTY) else _found(data)
+        return None if data in (b"", _EMPTY) else data
 
     def top(self, table: str, session: int) -> int:
         """The highest version told of a session, 0 for none."""
@@ -124,9 +133,5 @@ class Orders:
                 yield place, found
 
 
-def _found(data: bytes) -> Found:
-    return Found(data[:_ID], data[_ID : _ID + _BRIEF], data[_ID + _BRIEF :])
-
-
-def _hash(*parts: object) -> bytes:
-    return blake2b(repr(parts).encode(), digest_size=8).digest()
+def _hash(parts: tuple[object, ...]) -> bytes:
+    return (hash(parts) & (1 << 64) - 1 or 1).to_bytes(8)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 from app.audit.check import Acknowledgement, Report, compare, note
-from app.audit.log import AuditError, Topic, lag
+from app.audit.log import AuditError, Group, Topic
 from app.audit.orders import Found, Orders, Place, id_bytes, of_event
 from app.audit.store import TABLES, Store
 from app.domain.row import BadRowError, Row, newer
@@ -62,9 +62,10 @@ class _Log:
     """What the log tells, read on as it grows."""
 
     def __init__(self, settings: Settings) -> None:
-        self._bootstrap = settings.kafka_bootstrap
-        self._changelog = Topic(self._bootstrap, TABLES_CHANGELOG)
-        self._topic = Topic(self._bootstrap, ORDER_EVENTS)
+        bootstrap = settings.kafka_bootstrap
+        self._changelog = Topic(bootstrap, TABLES_CHANGELOG)
+        self._topic = Topic(bootstrap, ORDER_EVENTS)
+        self._ledger = Group(bootstrap, LEDGER_APP)
         self._rows: dict[str, Row] = {}
         self._events = Orders(ORDER_EVENTS)
         self._found = Report()  # problems of the log alone
@@ -78,7 +79,7 @@ class _Log:
 
     def ledger_lag(self) -> int:
         """Events that the ledger has not done with."""
-        return lag(self._bootstrap, LEDGER_APP, self._topic)
+        return self._ledger.lag(self._topic)
 
     def report(self, store: Store, told: list[Acknowledgement]) -> Report:
         """The comparison with Cassandra as it is now."""
@@ -102,6 +103,7 @@ class _Log:
         """Let go of Kafka."""
         self._changelog.close()
         self._topic.close()
+        self._ledger.close()
 
     def _row(self, table: str, value: bytes | None) -> None:
         if value is None:
