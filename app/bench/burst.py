@@ -19,7 +19,7 @@ async def run(plan: load.Plan) -> load.Result:
     Raises:
         LoadError: nobody answers, or there is no menu.
     """
-    plan = replace(plan, connections=len(plan.tokens) + 1)
+    plan = replace(plan, connections=len(plan.tokens) + 1, at_once=True)
     tally = Tally(plan.acks)
     try:
         async with load.pool_of(plan) as pool:

@@ -38,6 +38,14 @@ class Plan:
     acks: Path | None = None
     pids: Sequence[tuple[str, int]] = ()
     connections: int = 0  # 0: two per table
+    at_once: bool = False  # told in the result only
+
+    @property
+    def pace(self) -> str:
+        """How the load is paced, in words."""
+        if self.at_once:
+            return "all at once"
+        return f"{self.rate:g} orders/s wanted" if self.rate else "closed loop"
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class Result:
     """What came of it; latencies in ms, CPU in ms per order."""
 
     tables: int
-    rate: float | None
+    pace: str
     seconds: float
     orders: int
     orders_per_second: float
@@ -183,7 +191,7 @@ def result_of(plan: Plan, tally: Tally, usages: Sequence[Usage], cpu: float) -> 
 
     return Result(
         tables=len(plan.tokens),
-        rate=plan.rate,
+        pace=plan.pace,
         seconds=round(seconds, 3),
         orders=orders,
         orders_per_second=round(orders / seconds, 1),

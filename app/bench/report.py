@@ -20,8 +20,7 @@ def counts(numbers: dict[str, int]) -> str:
 
 def lines(result: Result) -> Iterator[str]:
     """The figures, the processes, and what went against the contract."""
-    pace = f"{result.rate:g} orders/s wanted" if result.rate else "closed loop"
-    yield f"{result.tables} tables, {pace}, {result.seconds:g} s"
+    yield f"{result.tables} tables, {result.pace}, {result.seconds:g} s"
     yield from columns(
         [
             ("orders/s", f"{result.orders_per_second:,.0f} ({result.orders} orders)"),

@@ -15,6 +15,7 @@ def run(
 ) -> Outcome:
     """Scale the order workers through `steps` under `rate` orders/s at `count` tables, `hold` s at each."""
     outcome = Outcome()
+    before = sum(name.startswith("orders-") for name, _ in stack.pids())
     stack.command("scale", f"orders={steps[0]}")
     with acks_file() as acks:
         plan = load.Plan(
@@ -38,4 +39,5 @@ def run(
         outcome.facts["slowest order"] = f"{result.max:.0f} ms"
         outcome.load(result)
         outcome.audit(stack, acks)
+    stack.command("scale", f"orders={before}")
     return outcome
