@@ -152,6 +152,9 @@ class OrdersService:
             )
         ]
 
+        for task in self._tasks:
+            task.add_done_callback(_end_with)
+
     async def _on_assigned(self, app: App, assigned: set[Any], **_: Any) -> None:
         del assigned
         self.heartbeat.watch(app)
@@ -207,6 +210,12 @@ class OrdersService:
         if left:
             log.warning("records were not delivered; the next owner reads their commands again", count=left)
         self.reader.stop()
+
+
+def _end_with(task: asyncio.Task[None]) -> None:
+    """A task in the background that fails takes the worker with it: nobody would notice that it is missing."""
+    if not task.cancelled() and task.exception() is not None:
+        end_process(f"{task.get_coro()} failed: {task.exception()!r}")
 
 
 def build(settings: Settings, index: int) -> App:
