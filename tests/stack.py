@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from app.settings import FILE_VARIABLE, Settings, load
+from app.settings import FILE_VARIABLE, Ports, Settings, load
+from app.stack.ports import taken
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT_LOGS = ROOT / "build" / "stack-logs"
@@ -143,13 +144,15 @@ def keep_logs(logs: Path) -> None:
 
 @contextlib.contextmanager
 def free_offset() -> Iterator[int]:
-    """An offset of ports that no other test run uses meanwhile."""
+    """An offset of ports that are free, and that no other test run uses meanwhile."""
+    names = [name for name in Ports.model_fields if name != "offset"]
     for offset in OFFSETS:
         with (Path(tempfile.gettempdir()) / f"bistro92-offset-{offset}.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            yield offset
-            return
+            if not any(taken(("127.0.0.1", Ports(offset=offset).of(name))) for name in names):
+                yield offset
+                return
     raise AssertionError("no offset of ports is free")

@@ -94,6 +94,7 @@ def check_ports(settings: Settings, layout: Layout, parts: Sequence[Part]) -> No
     Raises:
         StackError: names each port that is taken, and who holds it.
     """
+    process.find_unrecorded(layout)
     running = {name for name, record in process.records(layout).items() if record.alive}
     missing = [part for part in parts if part.name not in running]
     shared = ("127.0.0.1", settings.ports.of("orders_shared"))

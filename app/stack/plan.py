@@ -1,7 +1,10 @@
 """What the stack consists of: its parts, and the steps between servers and workers."""
 
+import json
 import os
 import sys
+
+from pydantic import BaseModel
 
 from app.settings import DEFAULT_FILE, FILE_VARIABLE, Settings
 from app.stack import cassandra, jars, kafka, redis
@@ -77,12 +80,19 @@ def steps(settings: Settings) -> list[Step]:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """What children are started with: our own settings, with paths that hold in the repository's folder too."""
+    """What children are started with: these very settings, with paths that hold in the repository's folder too."""
     file = os.path.abspath(os.environ.get(FILE_VARIABLE, DEFAULT_FILE))
-    return {
-        **os.environ,
-        FILE_VARIABLE: file,
-        "BISTRO92_DATA_DIR": str(settings.data_dir),
-        "BISTRO92_NODES": str(settings.nodes),
-        "PYTHONUNBUFFERED": "1",
-    }
+    given = settings.model_copy(update={"data_dir": settings.data_dir, "nodes": settings.nodes})
+    return {**os.environ, FILE_VARIABLE: file, "PYTHONUNBUFFERED": "1", **_variables(given, "BISTRO92_")}
+
+
+def _variables(group: BaseModel, prefix: str) -> dict[str, str]:
+    """The environment variables that say what was set in a group."""
+    found: dict[str, str] = {}
+    for name in sorted(group.model_fields_set):
+        value = getattr(group, name)
+        if isinstance(value, BaseModel):
+            found |= _variables(value, f"{prefix}{name.upper()}__")
+        elif value is not None:
+            found[prefix + name.upper()] = json.dumps(value) if isinstance(value, dict) else str(value)
+    return found

@@ -41,6 +41,8 @@ def part(settings: Settings, layout: Layout) -> Part:
         "--dir": str(home),
         "--save": "",
         "--appendonly": "no",
+        # Its title would be written over its environment, by which it is known when its record is lost.
+        "--set-proc-title": "no",
         "--maxmemory": "256mb",
         "--maxmemory-policy": "allkeys-lru",
     }
