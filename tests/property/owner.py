@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from app.domain.decide import Accepted, At, SessionChanged, decide, decide_close, decide_open
 from app.domain.row import NO_ROW, Chunk, Row
-from app.messages import CloseSession, Command, OpenSession, OrderPlaced, PlaceOrder, SessionClosed, SessionOpened
+from app.messages import Asked, CloseSession, OpenSession, OrderPlaced, PlaceOrder, SessionClosed, SessionOpened
 from tests.property.restaurant import HOUR, close_session, open_session, place
 
-Log = list[tuple[Command, At]]
+Log = list[tuple[Asked, At]]
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Owner:
     chunks: dict[int, list[Chunk]] = field(default_factory=dict)
     events: list[Any] = field(default_factory=list)
 
-    def read(self, command: Command, at: At) -> Any:
+    def read(self, command: Asked, at: At) -> Any:
         """Decide, keep the row, tell the events."""
         decision = self.decide(command, at)
         if isinstance(decision, Accepted | SessionChanged):
@@ -30,7 +30,7 @@ class Owner:
             self._keep(decision.row)
         return decision
 
-    def decide(self, command: Command, at: At) -> Any:
+    def decide(self, command: Asked, at: At) -> Any:
         """Decide only."""
         if isinstance(command, PlaceOrder):
             return decide(self.row, self.chunks.get(command.session, []), command, at)
@@ -53,7 +53,7 @@ class Owner:
         self.chunks.setdefault(row.session, []).append(Chunk(number, row.time, ids))
         return row.without_chunk()
 
-    def _event(self, command: Command, decision: Any, at: At) -> Any:
+    def _event(self, command: Asked, decision: Any, at: At) -> Any:
         if isinstance(command, OpenSession):
             return SessionOpened(command.table, command.session, at.time)
         if isinstance(command, CloseSession):
@@ -99,7 +99,7 @@ def tell(moves: list[tuple[Any, ...]]) -> Log:
     told, time, fresh = Owner(), 0, 0
     told.read(*log[0])
 
-    def append(command: Command) -> None:
+    def append(command: Asked) -> None:
         at = At(log[-1][1].offset + 1 + len(log) % 3, time)  # other tables' commands stand in between
         log.append((command, at))
         told.read(command, at)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from app.messages import Command, OpenSession, PlaceOrder
+from app.messages import Asked, OpenSession, PlaceOrder
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Spec:
         """The table of this number."""
         return self.tables.setdefault(name, Table())
 
-    def read(self, command: Command, offset: int, time: int) -> Outcome:
+    def read(self, command: Asked, offset: int, time: int) -> Outcome:
         """What becomes of the next command."""
         table = self.table(command.table)
         if isinstance(command, PlaceOrder):

@@ -29,7 +29,7 @@ from app.domain.decide import (
 )
 from app.domain.ids import id_hash
 from app.domain.row import CHUNK_IDS, NO_ROW, Chunk, Row
-from app.messages import Command, Event, OpenSession, OrderPlaced, PlaceOrder
+from app.messages import Asked, Event, OpenSession, OrderPlaced, PlaceOrder
 from app.messages import SessionClosed as SessionClosedEvent
 from app.messages import SessionOpened as SessionOpenedEvent
 from tests.property.owner import Log, Owner, evenings
@@ -376,6 +376,6 @@ def test_a_close_that_came_before_its_session_was_opened_is_not_told_when_it_is_
 
 
 @pytest.mark.parametrize("command", [open_session(0), close_session(0), open_session(-1), close_session(-1)])
-def test_there_is_no_session_before_the_first_to_tell_of(command: Command) -> None:
+def test_there_is_no_session_before_the_first_to_tell_of(command: Asked) -> None:
     owner = read([(command, At(0, 0)), (open_session(), At(1, 0))])
     assert owner.decide(command, At(0, 0)) == SessionUnchanged(owner.row)

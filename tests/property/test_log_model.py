@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.property.log_model import NUMBERS, WEIGHTS, BrokenError, Schedule, breaks, run, schedule_of, shortest, story
+from tests.property.promises import BrokenError
 from tests.property.rules import ALL, Rules
+from tests.property.schedules import NUMBERS, WEIGHTS, Schedule, breaks, run, schedule_of, shortest, story
 
 FACTOR = int(os.environ.get("BISTRO92_PROPERTY_FACTOR", "1"))
 EXAMPLES = settings(max_examples=300 * FACTOR, deadline=None, derandomize=True, database=None)
@@ -77,10 +78,10 @@ def test_without_this_rule_a_promise_is_broken(rule: str) -> None:
 def test_the_runs_reach_what_they_are_about() -> None:
     worlds = [run(schedule_of(seed)) for seed in range(100)]
     assert sum(world.started for world in worlds) > 500  # owners that took over from one that died or stalled
-    assert sum(len(world.acknowledged) for world in worlds) > 500  # orders
+    assert sum(len(world.promises.acknowledged) for world in worlds) > 500  # orders
     assert sum(world.ids.end for world in worlds) > 200  # chunks that left their rows
-    assert sum(len(world.closed) for world in worlds) > 50  # parties that left
-    assert sum(world.stale for world in worlds) > 20  # zombies' rows that came after their successors'
+    assert sum(len(world.promises.closed) for world in worlds) > 50  # parties that left
+    assert sum(world.promises.stale for world in worlds) > 20  # zombies' rows that came after their successors'
 
 
 def test_a_counterexample_is_cut_down_to_what_it_needs() -> None:

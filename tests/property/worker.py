@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -32,7 +32,8 @@ from app.messages import SessionClosed as SessionClosedEvent
 from tests.property.rules import Rules
 
 if TYPE_CHECKING:
-    from tests.property.log_model import Record, World
+    from tests.property.log_model import World
+    from tests.property.promises import Record
 
 START = At(-1, 0)
 OVERLOADED = 4  # decisions in flight from which a worker without the rule skips
@@ -42,12 +43,12 @@ OVERLOADED = 4  # decisions in flight from which a worker without the rule skips
 class Lane:
     """One topic's partition as a producer sees it: sent, delivered and known to be delivered, each in order."""
 
-    queue: deque[object] = field(default_factory=deque)
+    queue: deque[Any] = field(default_factory=deque)
     sent: int = 0
     delivered: int = 0
     acked: int = 0
 
-    def send(self, record: object) -> None:
+    def send(self, record: Any) -> None:
         """Hand over a record."""
         self.queue.append(record)
         self.sent += 1
@@ -61,7 +62,6 @@ class Entry:
     epoch: int
     rows: int
     events: int
-    writes: bool
     kind: str  # of the answer; empty: none is given
     version: int = 0
 
@@ -87,8 +87,6 @@ class Worker:
     checked: int = 0  # changelog records up to here were looked at
     decided: At = START
     acked: At = START
-
-    # Taking the partition over
 
     def take_over(self) -> None:
         """Begin at the last commit; what is in memory from an earlier time stays."""
@@ -121,7 +119,8 @@ class Worker:
         if self.is_ready:
             for table, row in self.rows.items():
                 self.send_missing_chunks(table, row)
-            self.world.check_recovered(self)
+            now = At(len(self.world.log), self.world.now)
+            self.world.promises.check_recovered(self, self.world.committed, now)
 
     def _recover_rows(self) -> None:
         last: dict[str, Row] = {}
@@ -294,7 +293,7 @@ class Worker:
         self.lanes["events"].send(event)
 
     def _queue(self, record: "Record", *, writes: bool, kind: str, version: int = 0) -> None:
-        entry = Entry(record, self.epoch, self.lanes["rows"].sent, self.lanes["events"].sent, writes, kind, version)
+        entry = Entry(record, self.epoch, self.lanes["rows"].sent, self.lanes["events"].sent, kind, version)
         if not writes and not self.rules.commits_wait and self.limit is None:
             self.completed = max(self.completed, record.offset + 1)
         if not writes and not self.rules.answers_wait:
@@ -320,7 +319,7 @@ class Worker:
 
     def _answer(self, entry: Entry) -> None:
         if entry.kind:
-            self.world.answer(self, entry.record, entry.kind, entry.version)
+            self.world.promises.answer(self.name, entry.record, entry.kind, entry.version, self.world.now)
 
     def forget_chunks(self) -> None:
         """Delete the chunks that no command can ask for any more."""
