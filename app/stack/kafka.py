@@ -12,8 +12,11 @@ from app.stack.part import Part
 
 
 def new_cluster() -> str:
-    """A random cluster id, as Kafka writes them."""
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    """A random cluster id, as Kafka writes them; one with a dash in front would be taken for an option."""
+    while True:
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not cluster.startswith("-"):
+            return cluster
 
 
 def part(settings: Settings, layout: Layout, java: str, cluster: str, node: int) -> Part:
