@@ -1,0 +1,213 @@
+"""The ledger's agent: what it acknowledges to Kafka, and when."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import pytest
+
+from app.agents import ledger
+from app.agents.ledger import LedgerAgent
+from app.messages import Event, SessionOpened, encode
+
+
+class Ended(BaseException):
+    """The process would have ended."""
+
+
+def end(reason: str) -> NoReturn:
+    raise Ended(reason)
+
+
+@dataclass
+class Store:
+    """Takes events unless it is away; forgets what it holds when it is killed."""
+
+    events: list[Event] = field(default_factory=list)
+    breaks: int = 0
+    here: asyncio.Event = field(default_factory=asyncio.Event)
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.here.set()
+        self.answers.set()
+
+    async def write(self, events: Sequence[Event]) -> None:
+        await self.here.wait()
+        self.events += events
+
+    async def wait_until_it_answers(self) -> None:
+        await self.answers.wait()
+
+
+class House:
+    """An agent with its log, store and dead letters."""
+
+    def __init__(self) -> None:
+        self.store = Store()
+        self.queue: asyncio.Queue[Any] = asyncio.Queue()
+        self.acked: list[int] = []
+        self.set_aside: list[tuple[int, bytes | None]] = []
+        self.letters_go = asyncio.Event()
+        self.letters_go.set()
+        self.generation = 1
+        self.progress = asyncio.Event()
+        self.agent = LedgerAgent(self.store, self, end, lambda message: message.generation == self.generation, 0.0)
+
+    async def put(self, topic: str, partition: int, offset: int, value: bytes | None, reason: str) -> None:
+        await self.letters_go.wait()
+        self.set_aside.append((offset, value))
+
+    def noack(self) -> "House":
+        return self
+
+    async def events(self) -> AsyncIterator[Any]:
+        while True:
+            yield await self.queue.get()
+
+    def send(self, offset: int, value: bytes | None = None) -> None:
+        value = encode(SessionOpened(f"T{offset}", 1, offset)) if value is None else value
+        message = SimpleNamespace(topic="t", partition=0, offset=offset, value=value, generation=self.generation)
+        self.queue.put_nowait(SimpleNamespace(message=message, ack=lambda: self.acked.append(offset)))
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(self.agent.take(self)), asyncio.create_task(self.agent.run())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def until_acked(self, *offsets: int) -> None:
+        async with asyncio.timeout(5):
+            while self.acked != list(offsets):  # noqa: ASYNC110 - the agent tells nobody
+                await asyncio.sleep(0)
+
+    async def settle(self) -> None:
+        """Everything that can happen has happened."""
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+    @property
+    def tables(self) -> list[str]:
+        return [event.table for event in self.store.events]
+
+
+async def test_orders_are_acknowledged_in_the_order_of_the_log() -> None:
+    house = House()
+    async with house.open():
+        for offset in range(5):
+            house.send(offset)
+        await house.until_acked(0, 1, 2, 3, 4)
+    assert house.tables == ["T0", "T1", "T2", "T3", "T4"]
+
+
+async def test_nothing_is_acknowledged_while_the_store_is_away() -> None:
+    house = House()
+    house.store.here.clear()
+    async with house.open():
+        house.send(0)
+        house.send(1)
+        await house.settle()
+        assert house.acked == []
+        house.store.here.set()
+        await house.until_acked(0, 1)
+
+
+async def test_what_a_killed_store_may_have_lost_is_written_again_before_it_is_acknowledged() -> None:
+    house = House()
+    house.store.answers.clear()
+    async with house.open():
+        house.send(0)
+        await house.settle()
+        assert house.tables == ["T0"]
+        assert house.acked == []
+        house.store.events.clear()
+        house.store.breaks += 1
+        house.store.answers.set()
+        await house.until_acked(0)
+    assert house.tables == ["T0"]
+
+
+async def test_a_record_that_is_no_event_is_set_aside_and_the_next_one_goes_on() -> None:
+    house = House()
+    house.letters_go.clear()
+    async with house.open():
+        house.send(0)
+        house.send(1, b"tip: 5")
+        house.send(2)
+        await house.settle()
+        assert house.acked == []  # the dead letter is not acknowledged yet
+        house.letters_go.set()
+        await house.until_acked(0, 1, 2)
+    assert house.set_aside == [(1, b"tip: 5")]
+    assert house.tables == ["T0", "T2"]
+
+
+async def test_an_event_of_a_newer_release_ends_the_process_and_is_neither_acknowledged_nor_set_aside() -> None:
+    house = House()
+    house.send(0)
+    house.send(1, b'{"type":"OrderPlaced","schema":99}')
+    house.send(2)
+    taking = asyncio.create_task(house.agent.take(house))
+    with pytest.raises(BaseExceptionGroup, match="unhandled") as caught:
+        await house.agent.run()
+    taking.cancel()
+    assert caught.value.split(Ended)[1] is None
+    assert house.tables == ["T0"]
+    assert house.acked == []
+    assert house.set_aside == []
+
+
+async def test_after_a_rebalance_what_was_taken_before_is_not_acknowledged() -> None:
+    house = House()
+    house.store.here.clear()
+    async with house.open():
+        house.send(0)
+        await house.settle()
+        house.send(1)
+        await house.settle()
+        house.agent.forget()
+        house.generation += 1
+        house.store.here.set()
+        house.send(0)
+        house.send(1)
+        await house.until_acked(0, 1)
+    assert house.tables == ["T0", "T0", "T1"]  # written twice is harmless; T1 was forgotten in time
+
+
+async def test_a_ledger_holds_no_more_than_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "MAX_HELD", 3)
+    house = House()
+    house.store.here.clear()
+    async with house.open():
+        for offset in range(10):
+            house.send(offset)
+        await house.settle()
+        assert house.agent.held == 3
+        house.store.here.set()
+        await house.until_acked(*range(10))
+
+
+async def test_a_stop_waits_for_what_is_written_but_not_for_a_store_that_is_away() -> None:
+    house = House()
+    async with house.open():
+        house.send(0)
+        await house.settle()
+        await house.agent.close(5)
+        assert house.acked == [0]
+        house.send(1)
+        await house.settle()
+        assert house.acked == [0]
+    house = House()
+    house.store.here.clear()
+    async with house.open():
+        house.send(0)
+        await house.settle()
+        await house.agent.close(0.01)
+        assert house.acked == []
