@@ -131,6 +131,10 @@ class Lane(Protocol):
         """Ranges of offsets that this process neither wrote nor read, up to the partition's `end`; told once."""
         ...
 
+    def look_again(self, gaps: list[tuple[int, int]]) -> None:
+        """Tell these ranges once more: they could not be looked at."""
+        ...
+
 
 class LogWriter(Protocol):
     """Writes what the owner of a table decided."""

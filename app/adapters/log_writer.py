@@ -93,7 +93,7 @@ class KafkaLane:
 
     def read_up_to(self, offset: int) -> None:
         """What stands before this offset is known to the owner."""
-        self._gaps.clear()
+        self._gaps = [(max(start, offset), stop) for start, stop in self._gaps if stop > offset]
         self._next = max(self._next, offset)
 
     def strangers(self, end: int) -> list[tuple[int, int]]:
@@ -103,6 +103,10 @@ class KafkaLane:
             gaps.append((self._next, end))
             self._next = end
         return gaps
+
+    def look_again(self, gaps: list[tuple[int, int]]) -> None:
+        """Tell these ranges once more: they could not be looked at."""
+        self._gaps += gaps
 
 
 class KafkaLogWriter:

@@ -4,10 +4,16 @@ A fetch covers all partitions of which nothing is buffered, and there is one fet
 for one partition, records that come in for another wait, too. Faust lets it wait 1.5 s and offers no setting.
 """
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from faust.events import Event
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.types import TP
+
+MAX_BATCHES_WAITING = 16  # before an agent; more wait in Kafka
+WAIT_SECONDS = 0.002  # until an agent that is behind is looked at again
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +32,23 @@ PATIENT = Fetching(200_000, 100)
 
 def transport(app: Any, fetching: Fetching) -> Transport:
     """The transport of the app, for its `transport` attribute."""
+    return _transport(app, fetching, Consumer)
 
+
+def batch_transport(app: Any, fetching: Fetching) -> Transport:
+    """The same with `BatchConsumer`: the agents get lists of records, and say themselves how far they are done."""
+    return _transport(app, fetching, BatchConsumer)
+
+
+def _transport(app: Any, fetching: Fetching, consumer: type[Any]) -> Transport:
     class Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
         def _create_worker_consumer(self, transport: Any) -> Any:
-            consumer = super()._create_worker_consumer(transport)
-            consumer._fetch_min_bytes = fetching.min_bytes
-            consumer._fetch_max_wait_ms = fetching.max_wait_ms
-            return consumer
+            created = super()._create_worker_consumer(transport)
+            created._fetch_min_bytes = fetching.min_bytes
+            created._fetch_max_wait_ms = fetching.max_wait_ms
+            return created
 
-    class ThreadedConsumer(Consumer):  # type: ignore[misc]
+    class ThreadedConsumer(consumer):  # type: ignore[misc]
         def _new_consumer_thread(self) -> Thread:
             return Thread(self, loop=self.loop, beacon=self.beacon)
 
@@ -43,3 +57,75 @@ def transport(app: Any, fetching: Fetching) -> Transport:
 
     FetchingTransport.Consumer = ThreadedConsumer
     return FetchingTransport(app.conf.broker_consumer, app)
+
+
+class BatchConsumer(Consumer):  # type: ignore[misc]
+    """Hands the agent one event per fetch and partition, whose value is the list of its records.
+
+    Faust makes two tasks for each record and keeps a list of acknowledged offsets, in which it looks for holes: a third
+    of a worker's time. Here the agent, which is done with a partition's records in their order, says by `done` from
+    where they would have to be read again, and that is what is committed.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._done: dict[TP, int] = {}
+
+    def done(self, tp: TP, offset: int) -> None:
+        """All records of the partition before this offset are done with."""
+        self._done[tp] = offset
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> list[TP]:
+        return [tp for tp in self._done if topics is None or tp in topics or tp.topic in topics]
+
+    def _new_offset(self, tp: TP) -> int | None:
+        return self._done.get(tp)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Forget how far the agents were: others read on from what was committed."""
+        for tp in revoked:
+            self._done.pop(tp, None)
+        await super().on_partitions_revoked(revoked)
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        try:
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):
+                await asyncio.sleep(0)
+                await self._drain()
+        except (*self.consumer_stopped_errors, asyncio.CancelledError):
+            if not self.transport.app.should_stop:
+                raise
+
+    async def _drain(self) -> None:
+        records, active = await self._wait_next_records(1.0)
+        generation = self.app.consumer_generation_id
+        if not self.flow_active:
+            # What was fetched is dropped: it is fetched again from the committed offsets.
+            try:
+                await self.perform_seek()
+            except Exception as error:  # noqa: BLE001 - a rebalance may go on; its end seeks again
+                self.log.warning("could not seek while the flow is stopped: %r", error)
+            return
+        for topic_partition, fetched in (records or {}).items():
+            tp = TP(topic_partition.topic, topic_partition.partition)
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                return
+            if fetched and (active is None or tp in active or tp in self._buffered_partitions):
+                await self.wait_first(self._hand_over(tp, fetched), self.suspend_flow.wait())
+
+    async def _hand_over(self, tp: TP, fetched: list[Any]) -> None:
+        read = self._read_offset[tp]
+        fresh = fetched if read is None or fetched[0].offset >= read else [r for r in fetched if r.offset >= read]
+        if not fresh:
+            return
+        if self._is_changelog_tp(tp):
+            for record in fresh:
+                await self.callback(self._to_message(tp, record))
+        else:
+            message = self._to_message(tp, fresh[-1])
+            message.tracked = True  # not counted among what waits for Faust's acks
+            for channel in self.app.topics._tp_index[tp]:
+                while channel.queue.qsize() >= MAX_BATCHES_WAITING:  # noqa: ASYNC110 - Faust's queue tells nobody
+                    await asyncio.sleep(WAIT_SECONDS)
+                channel.queue.put_nowait(Event(self.app, None, fresh, {}, message))
+        self._read_offset[tp] = fresh[-1].offset + 1

@@ -1,7 +1,7 @@
 """The agent of the orders service: decides what becomes of each command, from its table's row alone."""
 
 import asyncio
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from typing import Any, assert_never
 
 import structlog
@@ -14,17 +14,15 @@ from app.domain.ids import id_hash
 from app.domain.row import Row
 from app.messages import (
     Answer,
-    Asked,
     BadMessageError,
     CloseSession,
     NewerSchemaError,
-    Nothing,
     OpenSession,
     PlaceOrder,
     SessionClosed,
     SessionOpened,
 )
-from app.ports import Answers, DeadLetters, Fatal, LogReader, LogWriter
+from app.ports import Answers, DeadLetters, Fatal, LogReader, LogWriter, UnavailableError
 from app.tables.rows import ChunkTable, RowTable
 from app.topics import ORDER_COMMANDS, ORDER_EVENTS, ORDER_IDS_CHANGELOG, TABLES_CHANGELOG
 
@@ -43,6 +41,7 @@ class OrdersAgent:
         answers: Answers,
         dead_letters: DeadLetters,
         fatal: Fatal,
+        done: Callable[[int, int], None],
         max_in_flight: int,
     ) -> None:
         self.partitions: dict[int, Partition] = {}
@@ -54,6 +53,7 @@ class OrdersAgent:
         self._answers = answers
         self._dead_letters = dead_letters
         self._fatal = fatal
+        self._done = done
         self._max_in_flight = max_in_flight
         self._progress = asyncio.Event()
         writer.on_delivered(self._on_delivered)
@@ -78,7 +78,9 @@ class OrdersAgent:
                 self._writer.lane(ORDER_EVENTS, number),
             )
             lanes.rows.read_up_to(read_up_to)
-            partition = Partition(number, self._rows.rows(number), self._chunks.chunks(number), lanes, self._answers)
+            partition = Partition(
+                number, self._rows.rows(number), self._chunks.chunks(number), lanes, self._answers, self._done
+            )
             for table in sorted(self._rows.stale.pop(number, ())):
                 partition.write_row(table, partition.row(table))  # a stranger's row came last: say ours again
             for table, row in partition.rows.items():
@@ -104,15 +106,21 @@ class OrdersAgent:
         for partition in list(self.partitions.values()):
             lane = partition.lanes.rows
             end = await self._reader.end(TABLES_CHANGELOG, partition.number)
-            for start, stop in lane.strangers(end):
-                tables = {
-                    record.key.decode()
-                    for record in await self._reader.read(TABLES_CHANGELOG, partition.number, start, stop)
-                }
-                log.warning("a stranger wrote rows", partition=partition.number, tables=sorted(tables)[:20])
-                for table in tables & partition.rows.keys():
-                    if not partition.revoked:
-                        partition.write_row(table, partition.row(table))
+            gaps = lane.strangers(end)
+            try:
+                for start, stop in gaps:
+                    await self._say_again(partition, start, stop)
+            except UnavailableError:
+                lane.look_again(gaps)
+                raise
+
+    async def _say_again(self, partition: Partition, start: int, stop: int) -> None:
+        records = await self._reader.read(TABLES_CHANGELOG, partition.number, start, stop)
+        tables = {record.key.decode() for record in records} & partition.rows.keys()
+        if tables and not partition.revoked:
+            log.warning("a stranger wrote rows", partition=partition.number, tables=sorted(tables)[:20])
+            for table in tables:
+                partition.write_row(table, partition.row(table))
 
     def forget_old_chunks(self) -> None:
         """Delete the order ids that no command can ask for any more."""
@@ -133,7 +141,7 @@ class OrdersAgent:
     # ── the loop ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def run(self, stream: Any) -> None:
-        """Take each command as it comes; whatever goes wrong here ends the process."""
+        """Take each command as it comes, one event for what a fetch brought; whatever goes wrong ends the process."""
         try:
             await self._run(stream.noack().events())
         except asyncio.CancelledError:
@@ -147,39 +155,33 @@ class OrdersAgent:
             partition = self.partitions.get(event.message.partition)
             if partition is None:
                 continue  # of an assignment that has ended: it is read again, here or elsewhere
-            while partition.in_flight >= self._max_in_flight and not partition.revoked:
-                await self._wait_for_progress()
-            if not partition.revoked:
-                await self._take(partition, event)
+            for record in event.value:
+                while partition.in_flight >= self._max_in_flight and not partition.revoked:
+                    await self._wait_for_progress()
+                if partition.revoked:
+                    break
+                await self._take(partition, record)
+            partition.advance()
 
-    async def _take(self, partition: Partition, event: Any) -> None:
-        message = event.message
+    async def _take(self, partition: Partition, record: Any) -> None:
+        at = At(record.offset, record.timestamp)
         try:
-            command = messages.decode_command(message.value)
+            command = messages.decode_command(record.value)
         except NewerSchemaError as error:
-            self._fatal(f"{message.topic}/{message.partition} offset {message.offset}: {error}")
+            self._fatal(f"{ORDER_COMMANDS}/{partition.number} offset {at.offset}: {error}")
         except BadMessageError as error:
-            log.warning("a record goes to the dead letters", offset=message.offset, reason=str(error))
-            await self._dead_letters.put(message.topic, message.partition, message.offset, message.value, str(error))
-            partition.complete_later(event, "", None)
-            partition.advance()
+            log.warning("a record goes to the dead letters", offset=at.offset, reason=str(error))
+            await self._dead_letters.put(ORDER_COMMANDS, partition.number, at.offset, record.value, str(error))
+            partition.complete_later(at, "", None)
             return
-        if isinstance(command, Nothing):
-            partition.complete_later(event, "", None)
-            partition.advance()
-            return
-        at = At(message.offset, round(message.timestamp * 1000))
-        partition.time = max(partition.time, at.time)
-        answer = await self._decide(partition, command, at)
-        partition.complete_later(event, command.reply_to, answer)
-        partition.advance()
-
-    async def _decide(self, partition: Partition, command: Asked, at: At) -> Answer:
         if isinstance(command, PlaceOrder):
-            return self._place(partition, command, at)
-        if isinstance(command, OpenSession):
-            return await self._open(partition, command, at)
-        return self._close(partition, command, at)
+            partition.complete_later(at, command.reply_to, self._place(partition, command, at))
+        elif isinstance(command, OpenSession):
+            partition.complete_later(at, command.reply_to, await self._open(partition, command, at))
+        elif isinstance(command, CloseSession):
+            partition.complete_later(at, command.reply_to, self._close(partition, command, at))
+        else:
+            partition.complete_later(at, "", None)
 
     # ── what each decision leads to ───────────────────────────────────────────────────────────────────────────────────
 
@@ -221,6 +223,8 @@ class OrdersAgent:
             # The new session's row no longer holds the old one's order ids: they must stand elsewhere first.
             while partition.chunks_under_way(table, before.session):
                 await self._wait_for_progress()
+                if partition.revoked:
+                    return Answer(command.request_id, "unknown")  # the next owner reads the command again
         partition.write_row(table, decision.row)
         partition.write_event(table, SessionOpened(table, decision.session, at.time))
         return _session_answer(command, "opened", decision.row)

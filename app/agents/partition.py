@@ -1,12 +1,11 @@
 """One partition of the orders service at its owner: what it decided, and what Kafka has acknowledged of it."""
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
 
 from app import messages
-from app.domain.decide import DELETE_MS
+from app.domain.decide import At, is_outlived
 from app.domain.row import CHUNK_BYTES, CHUNK_IDS, NO_ROW, Chunk, Row, chunk_key
 from app.messages import Answer, Event
 from app.ports import Answers, Lane
@@ -27,9 +26,9 @@ class Lanes:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A command that was decided on: it is acked, and answered, when the lanes have come so far."""
+    """A command that was decided on: it is completed when the lanes have come so far."""
 
-    event: Any  # held here: Faust keeps a message that is not acked by a weak reference only
+    at: At
     rows: int
     ids: int
     events: int
@@ -51,14 +50,16 @@ class Partition:
         chunks: Chunks,
         lanes: Lanes,
         answers: Answers,
+        done: Callable[[int, int], None],
     ) -> None:
         self.number = number
         self.rows = rows
         self.chunks = chunks
         self.lanes = lanes
         self.revoked = False
-        self.time = max((row.time for row in rows.values()), default=0)  # highest log time seen, ms
         self._answers = answers
+        self._done = done
+        self._acked: At | None = None  # the last command that was completed
         self._queue: deque[_Entry] = deque()
         self._sent_chunks: deque[tuple[int, str, int, Chunk]] = deque()
         self._sent_keys: set[tuple[str, int, int]] = set()
@@ -111,40 +112,43 @@ class Partition:
         """Whether order ids of the session were sent that Kafka has not acknowledged yet."""
         return any(key[:2] == (table, session) for key in self._sent_keys)
 
-    def complete_later(self, event: Any, reply_to: str, answer: Answer | None) -> None:
+    def complete_later(self, at: At, reply_to: str, answer: Answer | None) -> None:
         """Queue a command that was decided on, behind all that was sent so far."""
         lanes = self.lanes
         self._queue.append(
-            _Entry(event, lanes.rows.sent, lanes.ids.sent, lanes.events.sent, reply_to, answer),
+            _Entry(at, lanes.rows.sent, lanes.ids.sent, lanes.events.sent, reply_to, answer),
         )
 
     def advance(self) -> None:
-        """Complete from the head what Kafka has acknowledged: ack, then answer."""
+        """Complete from the head what Kafka has acknowledged: answer in order, and say how far the log is done with."""
         rows, ids, events = self.lanes.rows.acked, self.lanes.ids.acked, self.lanes.events.acked
         while self._sent_chunks and self._sent_chunks[0][0] <= ids:
             _, table, session, chunk = self._sent_chunks.popleft()
             self._sent_keys.discard((table, session, chunk.number))
             put_chunk(self.chunks, table, session, chunk)
-        queue = self._queue
+        queue, completed = self._queue, None
         while queue:
             head = queue[0]
             if head.rows > rows or head.events > events or head.ids > ids:
-                return
-            queue.popleft()
-            if not self.revoked:
-                head.event.ack()
-            if head.answer is not None:
-                self._answers.give(head.reply_to, head.answer)
+                break
+            completed = queue.popleft()
+            if completed.answer is not None:
+                self._answers.give(completed.reply_to, completed.answer)
+        if completed is not None and not self.revoked:
+            self._acked = completed.at
+            self._done(self.number, completed.at.offset + 1)
 
     def forget_old_chunks(self) -> int:
         """Delete the chunks that no command can ask for any more; returns how many."""
+        if self._acked is None:
+            return 0
         old = [
-            (key, chunk)
-            for key, chunks in self.chunks.items()
+            (table, session, chunk.number)
+            for (table, session), chunks in self.chunks.items()
             for chunk in chunks
-            if self.time - chunk.stamp > DELETE_MS
+            if is_outlived(self.row(table), session, chunk, self._acked)
         ]
-        for (table, session), chunk in old:
-            self.lanes.ids.send(chunk_key(table, session, chunk.number), None)
-            remove_chunk(self.chunks, table, session, chunk.number)
+        for table, session, number in old:
+            self.lanes.ids.send(chunk_key(table, session, number), None)
+            remove_chunk(self.chunks, table, session, number)
         return len(old)

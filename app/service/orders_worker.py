@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from faust.types import TP
 
 from app.adapters.cassandra import CassandraSession
 from app.adapters.dead_letters import KafkaDeadLetters
@@ -19,7 +20,7 @@ from app.adapters.menu import CachedMenu
 from app.adapters.order_store import CassandraOrderStore
 from app.adapters.owners import FaustOwners, OwnRows
 from app.adapters.tokens import signed_tokens
-from app.adapters.transport import PROMPT, transport
+from app.adapters.transport import PROMPT, batch_transport
 from app.agents.orders import OrdersAgent
 from app.ports import UnavailableError
 from app.service.common import App, new_app
@@ -45,7 +46,7 @@ class OrdersService:
         self.settings = settings
         self.name = f"{ORDERS_APP}-{index}"
         self.app = new_app(settings, ORDERS_APP, index, port=settings.ports.of("orders", index))
-        self.app.transport = transport(self.app, PROMPT)
+        self.app.transport = batch_transport(self.app, PROMPT)
         self._stopping = False
         self._taken_over = False
         self._shared: web.TCPSite | None = None
@@ -73,6 +74,7 @@ class OrdersService:
             self.link,
             self.dead_letters,
             end_process,
+            self._done,
             settings.orders.max_in_flight,
         )
         self.rows.recovered = self._take_over
@@ -103,6 +105,9 @@ class OrdersService:
         app.before_start.append(self._start)
         app.before_stop.append(self._drain)
         app.after_stop.append(self._stop)
+
+    def _done(self, partition: int, offset: int) -> None:
+        self.app.consumer.done(TP(ORDER_COMMANDS, partition), offset)
 
     async def _run_agent(self, stream: Any) -> None:
         await self.agent.run(stream)

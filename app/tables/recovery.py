@@ -11,6 +11,7 @@ import structlog
 from faust.tables.recovery import Recovery
 
 from app.ports import LogReader
+from app.topics import TABLES_CHANGELOG
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +27,9 @@ class BatchRecovery(Recovery):  # type: ignore[misc]
         await super()._build_offsets(consumer, tps, destination, title)
         if title != "active":
             return
-        for tp in sorted(tps):
+        # Rows first: ids that have left a row stand in their chunk by then, so whoever reads the chunks later finds
+        # them. The other way round, a row that drops ids between the two reads would come without them.
+        for tp in sorted(tps, key=lambda tp: (tp.topic != TABLES_CHANGELOG, tp)):
             read = await self._catch_up(self.tp_to_table[tp], tp)
             destination[tp] = max(destination[tp], read - 1)
 

@@ -4,10 +4,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.agents.partition import Lanes, Partition
+from app.domain.decide import At
 from app.domain.row import CHUNK_IDS, NO_ROW, Chunk, Row, encode_id
 from app.messages import Answer
 from app.tables.rows import Chunks
 from app.tables.session_ids import SessionIds
+
+NOW = 4 * 86_400_000  # ms, days after anything with stamp 0
 
 
 @dataclass
@@ -30,13 +33,8 @@ class CountedLane:
     def strangers(self, end: int) -> list[tuple[int, int]]:
         raise AssertionError("not of a pipeline")
 
-
-@dataclass
-class Command:
-    acked: bool = False
-
-    def ack(self) -> None:
-        self.acked = True
+    def look_again(self, gaps: list[tuple[int, int]]) -> None:
+        raise AssertionError("not of a pipeline")
 
 
 @dataclass
@@ -54,19 +52,23 @@ class Bench:
         self.rows, self.ids, self.events = CountedLane(), CountedLane(), CountedLane()
         self.answers = GivenAnswers()
         lanes: Any = Lanes(self.rows, self.ids, self.events)
-        self.partition = Partition(0, rows or {}, {} if chunks is None else chunks, lanes, self.answers)
+        self.done: list[int] = []
+        self.partition = Partition(
+            0,
+            rows or {},
+            {} if chunks is None else chunks,
+            lanes,
+            self.answers,
+            lambda _, offset: self.done.append(offset),
+        )
 
-    def order(self, name: str) -> Command:
-        command = Command()
+    def order(self, name: str, offset: int = 0) -> None:
         self.partition.write_row("T1", replace(NO_ROW, session=1, is_open=True))
         self.events.send(b"T1", b"event")
-        self.partition.complete_later(command, "pad", Answer(name, "accepted"))
-        return command
+        self.partition.complete_later(At(offset, NOW), "pad", Answer(name, "accepted"))
 
-    def refusal(self, name: str) -> Command:
-        command = Command()
-        self.partition.complete_later(command, "pad", Answer(name, "version_conflict"))
-        return command
+    def refusal(self, name: str, offset: int = 1) -> None:
+        self.partition.complete_later(At(offset, NOW), "pad", Answer(name, "version_conflict"))
 
 
 def row_with(count: int, *, is_open: bool = True) -> Row:
@@ -76,15 +78,15 @@ def row_with(count: int, *, is_open: bool = True) -> Row:
 
 def test_an_answer_waits_for_both_the_row_and_the_event() -> None:
     bench = Bench()
-    command = bench.order("a")
+    bench.order("a")
     bench.rows.acked = 1
     bench.partition.advance()
     assert bench.answers.given == []
-    assert not command.acked
+    assert bench.done == []
     bench.events.acked = 1
     bench.partition.advance()
     assert bench.answers.given == ["pad:a"]
-    assert command.acked
+    assert bench.done == [1]
 
 
 def test_a_refusal_waits_for_what_was_decided_before_it() -> None:
@@ -105,14 +107,14 @@ def test_a_refusal_with_nothing_before_it_is_given_at_once() -> None:
     assert bench.answers.given == ["pad:a"]
 
 
-def test_a_revoked_partition_still_answers_but_acks_nothing() -> None:
+def test_a_revoked_partition_still_answers_but_commits_nothing() -> None:
     bench = Bench()
-    command = bench.order("a")
+    bench.order("a")
     bench.partition.revoked = True
     bench.rows.acked = bench.events.acked = 1
     bench.partition.advance()
     assert bench.answers.given == ["pad:a"]
-    assert not command.acked
+    assert bench.done == []
 
 
 def test_a_full_chunk_of_order_ids_is_sent_once_and_leaves_the_row_when_it_is_acknowledged() -> None:
@@ -149,9 +151,13 @@ def test_an_empty_row_sends_no_ids() -> None:
 
 
 def test_ids_that_no_command_can_ask_for_are_deleted() -> None:
-    old, young = Chunk(0, 0, row_with(1).ids), Chunk(1, 4 * 86_400_000, row_with(1).ids)
+    old, young = Chunk(0, 0, row_with(1).ids), Chunk(1, NOW, row_with(1).ids)
     chunks: Chunks = {("T1", 1): SessionIds(old, young), ("T2", 1): SessionIds(old)}
-    bench = Bench({"T1": replace(NO_ROW, session=2, time=4 * 86_400_000)}, chunks)
-    assert bench.partition.forget_old_chunks() == 2
-    assert {key: list(ids) for key, ids in chunks.items()} == {("T1", 1): [young]}
-    assert bench.ids.records == [(b"T1/1/0", None), (b"T2/1/0", None)]
+    second = replace(NO_ROW, session=2, is_open=True)
+    bench = Bench({"T1": replace(second, opened_offset=5), "T2": replace(second, opened_offset=7)}, chunks)
+    assert bench.partition.forget_old_chunks() == 0  # nothing was acked: anything may be read again
+    bench.refusal("a", offset=6)
+    bench.partition.advance()
+    assert bench.partition.forget_old_chunks() == 1
+    assert {key: list(ids) for key, ids in chunks.items()} == {("T1", 1): [young], ("T2", 1): [old]}
+    assert bench.ids.records == [(b"T1/1/0", None)]
