@@ -126,7 +126,7 @@ class KafkaLogWriter:
                 "enable.idempotence": True,
                 # Tried until the process ends: an owner that gave up would have decided what nobody learns of.
                 "message.timeout.ms": 0,
-                "linger.ms": 1,
+                "linger.ms": 0,
                 "queue.buffering.max.messages": 1_000_000,
                 "partitioner": "murmur2_random",
             },
@@ -178,7 +178,7 @@ class KafkaCommands:
                 "enable.idempotence": False,
                 "message.timeout.ms": int(settings.orders.view_deadline * 1000),
                 "request.timeout.ms": int(settings.orders.view_deadline * 1000),
-                "linger.ms": 0.5,
+                "linger.ms": 0,
                 "delivery.report.only.error": True,
                 "partitioner": "murmur2_random",
             },
