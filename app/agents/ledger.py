@@ -19,11 +19,15 @@ MAX_HELD = 8000
 
 @dataclass(slots=True)
 class _Group:
-    """Records that were written together: `breaks` as it was before, `at` by the loop's clock when it was done."""
+    """Batches that were written together: `breaks` as it was before, `at` by the loop's clock when it was done."""
 
-    records: list[Any]
+    batches: list[Any]
     breaks: int
     at: float
+
+    @property
+    def records(self) -> list[Any]:
+        return [record for batch in self.batches for record in batch.value]
 
 
 class LedgerAgent:
@@ -34,7 +38,7 @@ class LedgerAgent:
                                                         <── broke off meanwhile: write it again
 
     While one group is written the next one gathers: the longer a write takes, the more the next one carries. A group
-    is not acknowledged at once, since a Cassandra that is killed loses what it answered last. A record whose partition
+    is not acknowledged at once, since a Cassandra that is killed loses what it answered last. A batch whose partition
     has meanwhile gone elsewhere is never acknowledged; whoever has it writes it again, which changes nothing.
     """
 
@@ -43,39 +47,38 @@ class LedgerAgent:
         writer: EventWriter,
         dead_letters: DeadLetters,
         fatal: Fatal,
-        is_mine: Callable[[Any], bool],
+        acknowledge: Callable[[Any], None],
         settle: float,
     ) -> None:
-        """`is_mine` tells whether a record's assignment still holds; `settle` is in s."""
+        """`acknowledge` is called with a batch's message, whose assignment may have ended; `settle` is in s."""
         self._writer = writer
         self._dead_letters = dead_letters
         self._fatal = fatal
-        self._is_mine = is_mine
+        self._acknowledge = acknowledge
         self._settle = settle
-        self._waiting: deque[Any] = deque()  # the events themselves: Faust forgets records that nobody holds
-        self._writing = 0
+        self._waiting: deque[Any] = deque()
+        self._writing = False
         self._written: deque[_Group] = deque()
         self._changed = asyncio.Event()
         self._closing = False
+        self.held = 0
         self.acked = 0
 
-    @property
-    def held(self) -> int:
-        """Records that were taken and not yet acknowledged."""
-        return len(self._waiting) + self._writing + sum(len(group.records) for group in self._written)
-
     async def take(self, stream: Any) -> None:
-        """Take what comes, as long as there is room."""
-        async for event in stream.noack().events():
+        """Take what comes, one event for what a fetch brought of a partition, as long as there is room."""
+        async for batch in stream.noack().events():
             if self._closing:
                 continue  # it is read again at the next start
-            self._waiting.append(event)
+            self._waiting.append(batch)
+            self.held += len(batch.value)
             self._changed.set()
             while self.held >= MAX_HELD:
                 await self._change()
 
     def forget(self) -> None:
         """The partitions are assigned anew: what was not acknowledged is read again, here or elsewhere."""
+        for group in (_Group(list(self._waiting), 0, 0), *self._written):
+            self.held -= len(group.records)
         self._waiting.clear()
         self._written.clear()
         self._changed.set()
@@ -107,30 +110,28 @@ class LedgerAgent:
         while True:
             while not self._waiting:
                 await self._change()
-            records = list(self._waiting)
+            group = _Group(list(self._waiting), self._writer.breaks, 0)
             self._waiting.clear()
-            self._writing = len(records)
-            self._changed.set()
-            breaks = self._writer.breaks
-            await self._write(records)
-            self._written.append(_Group(records, breaks, asyncio.get_running_loop().time()))
-            self._writing = 0
+            self._writing = True
+            await self._write(group.records)
+            group.at = asyncio.get_running_loop().time()
+            self._written.append(group)
+            self._writing = False
             self._changed.set()
 
     async def _write(self, records: list[Any]) -> None:
         events: list[Event] = []
         for record in records:
-            message = record.message
-            place = message.topic, message.partition, message.offset
+            place = record.topic, record.partition, record.offset
             try:
-                events.append(decode_event(message.value))
+                events.append(decode_event(record.value))
             except NewerSchemaError as error:
                 # No garbage, so it must not be set aside. What came before it is written; then this process ends, and
                 # again at each start, until it is of a release that knows the schema. Nothing is lost meanwhile.
                 await self._writer.write(events)
                 self._fatal(f"{place[0]}/{place[1]} offset {place[2]}: {error}")
             except BadMessageError as error:
-                await self._dead_letters.put(*place, message.value, str(error))
+                await self._dead_letters.put(*place, record.value, str(error))
         await self._writer.write(events)
 
     async def _settle_groups(self) -> None:
@@ -145,7 +146,7 @@ class LedgerAgent:
             if any(group.breaks != self._writer.breaks for group in self._written):
                 await self._write_again()
             else:
-                self._acknowledge(loop.time() - self._settle)
+                self._acknowledge_until(loop.time() - self._settle)
             self._changed.set()
 
     async def _write_again(self) -> None:
@@ -158,14 +159,15 @@ class LedgerAgent:
             await self._writer.write([event for event in map(_event, group.records) if event is not None])
             group.breaks, group.at = breaks, asyncio.get_running_loop().time()
 
-    def _acknowledge(self, until: float) -> None:
+    def _acknowledge_until(self, until: float) -> None:
         """Acknowledge what was written by then."""
         while self._written and self._written[0].at <= until:
-            records = self._written.popleft().records
-            for record in records:
-                if self._is_mine(record.message):
-                    record.ack()
-            self.acked += len(records)
+            group = self._written.popleft()
+            for batch in group.batches:
+                self._acknowledge(batch.message)
+            count = len(group.records)
+            self.held -= count
+            self.acked += count
 
     async def _change(self) -> None:
         self._changed.clear()
@@ -175,6 +177,6 @@ class LedgerAgent:
 def _event(record: Any) -> Event | None:
     """The record's event; None where it was set aside."""
     try:
-        return decode_event(record.message.value)
+        return decode_event(record.value)
     except BadMessageError:
         return None

@@ -10,7 +10,7 @@ from app.adapters.cassandra import CassandraSession
 from app.adapters.dead_letters import KafkaDeadLetters
 from app.adapters.fatal import end_process
 from app.adapters.order_writer import CassandraOrderWriter
-from app.adapters.transport import PATIENT, transport
+from app.adapters.transport import PATIENT, batch_transport
 from app.agents.ledger import LedgerAgent
 from app.service.common import App, new_app
 from app.settings import Settings
@@ -36,11 +36,11 @@ class LedgerService:
             port=settings.ports.of("ledger", index),
             broker_max_poll_interval=MAX_POLL_SECONDS,
         )
-        self.app.transport = transport(self.app, PATIENT)
+        self.app.transport = batch_transport(self.app, PATIENT)
         self.cassandra = CassandraSession(settings)
         self.dead_letters = KafkaDeadLetters(settings)
         writer = CassandraOrderWriter(self.cassandra, settings)
-        self.agent = LedgerAgent(writer, self.dead_letters, end_process, self._is_mine, settings.cassandra.settle)
+        self.agent = LedgerAgent(writer, self.dead_letters, end_process, self._acknowledge, settings.cassandra.settle)
         self._stop_seconds = settings.cassandra.settle + STOP_SECONDS
         self._assigned = False
         self._stopping = False
@@ -60,8 +60,11 @@ class LedgerService:
     async def _run(self, stream: Any) -> None:
         await self.agent.take(stream)
 
-    def _is_mine(self, message: Any) -> bool:
-        return not self.app.rebalancing and message.generation_id == self.app.consumer_generation_id
+    def _acknowledge(self, message: Any) -> None:
+        """All of the partition up to this message stands in Cassandra."""
+        app = self.app
+        if not app.rebalancing and message.generation_id == app.consumer_generation_id:
+            app.consumer.done(message.tp, message.offset + 1)
 
     async def _on_assigned(self, app: App, assigned: set[Any], **_: Any) -> None:
         del app

@@ -55,7 +55,11 @@ class House:
         self.letters_go.set()
         self.generation = 1
         self.progress = asyncio.Event()
-        self.agent = LedgerAgent(self.store, self, end, lambda message: message.generation == self.generation, 0.0)
+        self.agent = LedgerAgent(self.store, self, end, self.acknowledge, 0.0)
+
+    def acknowledge(self, message: Any) -> None:
+        if message.generation == self.generation:
+            self.acked.append(message.offset)
 
     async def put(self, topic: str, partition: int, offset: int, value: bytes | None, reason: str) -> None:
         await self.letters_go.wait()
@@ -70,8 +74,9 @@ class House:
 
     def send(self, offset: int, value: bytes | None = None) -> None:
         value = encode(SessionOpened(f"T{offset}", 1, offset)) if value is None else value
-        message = SimpleNamespace(topic="t", partition=0, offset=offset, value=value, generation=self.generation)
-        self.queue.put_nowait(SimpleNamespace(message=message, ack=lambda: self.acked.append(offset)))
+        record = SimpleNamespace(topic="t", partition=0, offset=offset, value=value)
+        message = SimpleNamespace(offset=offset, generation=self.generation)
+        self.queue.put_nowait(SimpleNamespace(message=message, value=[record]))
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
