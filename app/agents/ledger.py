@@ -14,7 +14,9 @@ from app.ports import DeadLetters, EventWriter, Fatal
 log = structlog.get_logger(__name__)
 
 # Records that a ledger holds in memory, however long Cassandra is away.
-MAX_HELD = 8000
+MAX_HELD = 6000
+# Records that are written together at most, give or take a batch: events take more room than the records they came in.
+MAX_GROUP = 1000
 
 
 @dataclass(slots=True)
@@ -110,14 +112,21 @@ class LedgerAgent:
         while True:
             while not self._waiting:
                 await self._change()
-            group = _Group(list(self._waiting), self._writer.breaks, 0)
-            self._waiting.clear()
+            group = _Group(self._next_batches(), self._writer.breaks, 0)
             self._writing = True
             await self._write(group.records)
             group.at = asyncio.get_running_loop().time()
             self._written.append(group)
             self._writing = False
             self._changed.set()
+
+    def _next_batches(self) -> list[Any]:
+        batches: list[Any] = []
+        count = 0
+        while self._waiting and count < MAX_GROUP:
+            batches.append(self._waiting.popleft())
+            count += len(batches[-1].value)
+        return batches
 
     async def _write(self, records: list[Any]) -> None:
         events: list[Event] = []
