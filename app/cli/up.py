@@ -65,7 +65,10 @@ def up(settings: Settings, layout: Layout, console: Console, servers: bool, comp
             client.check_ports(settings, layout, parts)
             state.save(layout)
             client.start_supervisor(layout, plan.environment(settings), companion)
-        until_ready(settings, layout, progress.show)
+        try:
+            until_ready(settings, layout, progress.show)
+        except StackError as error:
+            raise StackError(f"{error}\n\nWhat did start runs on: python -m app down stops it") from error
     console.print(f"ready {time.monotonic() - begun:.1f} s after the end of downloads")
 
 
