@@ -1,5 +1,7 @@
 """aiohttp's server, answering as the contract says also where no view or middleware is reached."""
 
+import asyncio
+
 import structlog
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
@@ -9,11 +11,34 @@ from app.web.answers import refuse
 
 _log = structlog.get_logger(__name__)
 
+# A pad that is used less often connects anew. Each open connection takes one of the process's file descriptors.
+IDLE_SECONDS = 75.0
+
 
 class ContractHandler(RequestHandler):
-    """One connection."""
+    """One connection; it ends after `IDLE_SECONDS` without a whole request, or with an answer that nobody reads."""
 
-    __slots__ = ()
+    __slots__ = ("_idle_check", "_requests_before")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, and look from time to time whether the connection is still used."""
+        super().connection_made(transport)
+        self._requests_before = 0
+        self._idle_check = self._loop.call_later(IDLE_SECONDS, self._end_if_idle)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End."""
+        self._idle_check.cancel()
+        super().connection_lost(exc)
+
+    def _end_if_idle(self) -> None:
+        # aiohttp's own limit holds only between two requests: the first may never come, or stop half-way.
+        waits = not self._request_in_progress or self._paused
+        if waits and self._request_count == self._requests_before and self.transport is not None:
+            self.transport.abort()
+            return
+        self._requests_before = self._request_count
+        self._idle_check = self._loop.call_later(IDLE_SECONDS, self._end_if_idle)
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:
         """End the connection, a request that is being answered first.

@@ -138,6 +138,32 @@ async def test_a_body_that_never_comes_is_not_waited_for(monkeypatch: pytest.Mon
     assert b"did not arrive" in answer
 
 
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /menu_items HTTP/1.1\r\nHost: x\r\nA: "], ids=["nothing", "half a request"]
+)
+async def test_a_connection_without_a_whole_request_is_closed(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.web.server.IDLE_SECONDS", 0.01)
+    async with serving(House()) as client:
+        assert await everything(client, sent) == b""
+        assert (await client.get("/menu_items")).status == 200
+
+
+async def everything(client: Client, sent: bytes) -> bytes:
+    """Send bytes as they are; all that comes back until the server ends the connection."""
+    host, port = client.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    received = b""
+    writer.write(sent)
+    async with asyncio.timeout(10):
+        try:
+            while piece := await reader.read(65536):
+                received += piece
+        except ConnectionResetError:
+            pass
+    writer.close()
+    return received
+
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner), max_leaves=5
 )
