@@ -93,7 +93,7 @@ class Frames(asyncio.Protocol):
 class _Peer(asyncio.Protocol):
     """The connection to one other worker, made when it is first needed and again after it broke."""
 
-    def __init__(self, address: str, key: bytes) -> None:
+    def __init__(self, address: str, key: Callable[[], bytes]) -> None:
         self._address = address
         self._key = key
         self._answers: list[Answer] = []
@@ -145,7 +145,7 @@ class _Peer(asyncio.Protocol):
             return
         self._nonce += data
         if len(self._nonce) >= NONCE_BYTES:
-            proof = _proof(self._key, self._nonce[:NONCE_BYTES])
+            proof = _proof(self._key(), self._nonce[:NONCE_BYTES])
             self._transport.write(_LENGTH.pack(len(proof)) + proof)
             self._ready = True
             self.flush()
@@ -170,11 +170,16 @@ class _Peer(asyncio.Protocol):
 
 
 class Link:
-    """This worker's end of the links: listens at its own address, and sends to the others'."""
+    """This worker's end of the links: listens at its own address, and sends to the others'.
 
-    def __init__(self, address: str, key: bytes, on_answer: Callable[[Answer], None]) -> None:
+    `read_key` is called for each connection: where the key was made anew, all workers go over to it without a restart.
+    """
+
+    def __init__(self, address: str, read_key: Callable[[], bytes], on_answer: Callable[[Answer], None]) -> None:
+        """Read the key; raises OSError or ValueError where there is none to be had."""
         self.address = address
-        self._key = key
+        self._read_key = read_key
+        self._last_key = read_key()
         self._on_answer = on_answer
         self._peers: dict[str, _Peer] = {}
         self._due: list[_Peer] = []
@@ -197,7 +202,14 @@ class Link:
             self._server = await loop.create_server(self._protocol, host, int(port))
 
     def _protocol(self) -> Frames:
-        return Frames(self._key, self._on_answer)
+        return Frames(self._key(), self._on_answer)
+
+    def _key(self) -> bytes:
+        try:
+            self._last_key = self._read_key()
+        except (OSError, ValueError) as error:
+            log.warning("the key of the links cannot be read, the last one goes on", reason=str(error))
+        return self._last_key
 
     def give(self, reply_to: str, answer: Answer) -> None:
         """Send an answer to the worker at this address; to this one itself, hand it over."""

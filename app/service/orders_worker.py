@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -63,7 +64,7 @@ class OrdersService:
         self.tokens = signed_tokens(settings)
         address = settings.link_address(self.name)
         self.edge = KafkaEdge(self.commands, address, settings.orders.view_deadline, settings.orders.max_waiting)
-        self.link = Link(address, link_key(settings.keys_dir), self.edge.resolve)
+        self.link = Link(address, partial(link_key, settings.keys_dir), self.edge.resolve)
         self.heartbeat = Heartbeat(settings)
         self.dead_letters = KafkaDeadLetters(settings)
         self.agent = OrdersAgent(

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -41,7 +41,7 @@ def test_answers_reach_the_other_worker_in_order(kind: str, run: Callable[..., N
 
 async def answers_arrive(address: str, other: str) -> None:
     got: list[Answer] = []
-    here, there = Link(address, KEY, got.append), Link(other, KEY, got.append)
+    here, there = Link(address, lambda: KEY, got.append), Link(other, lambda: KEY, got.append)
     await here.start()
     await there.start()
     sent = [Answer(f"r{n}", "accepted", n) for n in range(500)]
@@ -55,7 +55,7 @@ async def answers_arrive(address: str, other: str) -> None:
 
 async def test_an_answer_to_this_worker_itself_is_handed_over(tmp_path: Path) -> None:
     got: list[Answer] = []
-    link = Link(unix_address(tmp_path, "a"), KEY, got.append)
+    link = Link(unix_address(tmp_path, "a"), lambda: KEY, got.append)
     link.give(link.address, Answer("r", "replayed", 3))
     assert got == [Answer("r", "replayed", 3)]
 
@@ -63,8 +63,8 @@ async def test_an_answer_to_this_worker_itself_is_handed_over(tmp_path: Path) ->
 async def test_a_worker_with_another_key_is_refused(tmp_path: Path) -> None:
     got: list[Answer] = []
     here, there = (
-        Link(unix_address(tmp_path, "a"), b"x" * 32, got.append),
-        Link(unix_address(tmp_path, "b"), KEY, got.append),
+        Link(unix_address(tmp_path, "a"), lambda: b"x" * 32, got.append),
+        Link(unix_address(tmp_path, "b"), lambda: KEY, got.append),
     )
     await there.start()
     here.give(there.address, Answer("r", "accepted"))
@@ -78,7 +78,10 @@ async def test_a_worker_with_another_key_is_refused(tmp_path: Path) -> None:
 
 async def test_after_a_worker_was_away_its_successor_gets_the_answers(tmp_path: Path) -> None:
     got: list[Answer] = []
-    here, first = Link(unix_address(tmp_path, "a"), KEY, got.append), Link(unix_address(tmp_path, "b"), KEY, got.append)
+    here, first = (
+        Link(unix_address(tmp_path, "a"), lambda: KEY, got.append),
+        Link(unix_address(tmp_path, "b"), lambda: KEY, got.append),
+    )
     here.give(first.address, Answer("lost", "accepted"))
     await first.start()
     async with asyncio.timeout(5):
@@ -90,7 +93,7 @@ async def test_after_a_worker_was_away_its_successor_gets_the_answers(tmp_path: 
 
 
 async def test_garbage_on_the_link_closes_it(tmp_path: Path) -> None:
-    link = Link(unix_address(tmp_path, "a"), KEY, lambda _: None)
+    link = Link(unix_address(tmp_path, "a"), lambda: KEY, lambda _: None)
     await link.start()
     reader, writer = await asyncio.open_unix_connection(tmp_path / "a")
     writer.write(b"GET / HTTP/1.1\r\n\r\n")
@@ -99,6 +102,42 @@ async def test_garbage_on_the_link_closes_it(tmp_path: Path) -> None:
         assert await reader.read() == b""
     writer.close()
     await link.stop()
+
+
+async def test_workers_go_over_to_a_key_that_was_made_anew(tmp_path: Path) -> None:
+    got: list[Answer] = []
+    keys = tmp_path / "keys"
+    old, new = (
+        Link(unix_address(tmp_path, "a"), lambda: link_key(keys), got.append),
+        Link(unix_address(tmp_path, "b"), lambda: link_key(keys), got.append),
+    )
+    (keys / "link.secret").unlink()
+    link_key(keys)  # as a worker does that starts now
+    await old.start()
+    await new.start()
+    old.give(new.address, Answer("there", "accepted"))
+    new.give(old.address, Answer("back", "accepted"))
+    await wait_for(got, 2)
+    await old.stop()
+    await new.stop()
+
+
+async def test_a_key_that_is_away_is_remembered(tmp_path: Path) -> None:
+    got: list[Answer] = []
+    keys = iter([KEY])
+    here = Link(unix_address(tmp_path, "a"), lambda: next_key(keys), got.append)
+    there = Link(unix_address(tmp_path, "b"), lambda: KEY, got.append)
+    await there.start()
+    here.give(there.address, Answer("r", "accepted"))
+    await wait_for(got, 1)
+    await here.stop()
+    await there.stop()
+
+
+def next_key(keys: Iterator[bytes]) -> bytes:
+    for key in keys:
+        return key
+    raise FileNotFoundError("link.secret")
 
 
 def test_all_workers_read_the_same_key(tmp_path: Path) -> None:
