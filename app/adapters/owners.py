@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 from aiokafka.partitioner import murmur2
 from faust.types import TP
+from yarl import URL
 
 from app.domain.row import NO_ROW
 from app.messages import BadMessageError, OrderPlaced, PlaceOrder, TableState, decode_command, order_placed
@@ -181,7 +182,9 @@ class FaustOwners:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=FORWARD_SECONDS))
         headers = {"Authorization": f"Bearer {self._authorization()}"}
         try:
-            async with self._session.get(url.rstrip("/") + path, headers=headers) as response:
+            # As it is: ".." is a table number, and would become another path.
+            target = URL(url.rstrip("/") + path, encoded=True)
+            async with self._session.get(target, headers=headers) as response:
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise UnavailableError(f"the owner at {url} does not answer: {error!r}") from error
