@@ -77,7 +77,9 @@ class Kafka(Group):
     session_timeout: float = Field(
         default=5.0, ge=3.0, le=60.0, description="s without a heartbeat until a lost machine's tables move"
     )
-    heartbeat_interval: float = Field(default=1.0, gt=0, le=20.0, description="s; a fifth of the session time-out")
+    heartbeat_interval: float = Field(
+        default=0.3, gt=0, le=20.0, description="s; so late do workers hear that tables are to be assigned anew"
+    )
     command_days: float = Field(default=7, gt=0, description="retention of commands; an order is re-read from them")
     event_days: float = Field(default=30, gt=0, description="retention of events; consumers may be away so long")
 
