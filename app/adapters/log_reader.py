@@ -14,7 +14,7 @@ from app.settings import Settings
 
 T = TypeVar("T")
 
-BATCH = 1000
+BATCH = 250
 
 
 class KafkaLogReader:
@@ -28,7 +28,9 @@ class KafkaLogReader:
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 50,
-            "queued.max.messages.kbytes": 4096,
+            # Little at a time: more is no faster, and a worker's memory counts.
+            "fetch.message.max.bytes": 256 * 1024,
+            "queued.max.messages.kbytes": 1024,
             "fetch.queue.backoff.ms": 5,  # else, once so much is queued, it waits a second before it fetches on
         }
         self._timeout = timeout

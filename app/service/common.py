@@ -73,6 +73,8 @@ def new_app(settings: Settings, service: str, index: int, *, port: int, **overri
         "broker_request_timeout": 90.0,
         "broker_commit_interval": 0.5,
         "broker_max_poll_records": 500,
+        # Bytes that one fetch brings of each partition. It is held for every one, the paused changelogs' too.
+        "consumer_max_fetch_size": 256 * 1024,
         "consumer_auto_offset_reset": "earliest",
         "processing_guarantee": "at_least_once",
         "agent_supervisor": "mode.CrashingSupervisor",
