@@ -60,6 +60,7 @@ class OrdersService:
         self.writer = KafkaLogWriter(settings, end_process)
         self.commands = KafkaCommands(settings, ORDER_COMMANDS)
         self.reader = KafkaLogReader(settings)
+        self.reader_for_guests = KafkaLogReader(settings)  # however much they read, tables are taken over at once
         self.app.tables._recovery = BatchRecovery(self.app, self.reader)
         self.tokens = signed_tokens(settings)
         address = settings.link_address(self.name)
@@ -79,7 +80,7 @@ class OrdersService:
             settings.orders.max_in_flight,
         )
         self.rows.recovered = self._take_over
-        self.own = OwnRows(self.rows, self.chunks, self.reader, partitions, self._owned)
+        self.own = OwnRows(self.rows, self.chunks, self.reader_for_guests, partitions, self._owned)
         self.owners = FaustOwners(self.app, self.own, lambda: self.tokens.sign("worker"))
         self.cassandra = CassandraSession(settings)
         self.menu = CachedMenu(settings, self.cassandra)
@@ -216,6 +217,7 @@ class OrdersService:
         if left:
             log.warning("records were not delivered; the next owner reads their commands again", count=left)
         self.reader.stop()
+        self.reader_for_guests.stop()
 
 
 def _end_with(task: asyncio.Task[None]) -> None:

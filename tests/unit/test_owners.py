@@ -1,5 +1,7 @@
-"""Asking the worker that owns a table, over HTTP."""
+"""Reading from a table's owner: its row and the log, and over HTTP where it is another worker."""
 
+import asyncio
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import cast
 
@@ -7,9 +9,12 @@ import pytest
 from aiohttp import web
 from faust.types import TP
 
-from app.adapters.owners import FaustOwners, OwnRows
+from app.adapters.owners import MAX_READS, FaustOwners, OwnRows
 from app.domain.claims import Claims
-from app.messages import OrderPlaced, TableState
+from app.domain.row import Row, encode_id
+from app.messages import OrderPlaced, PlaceOrder, TableState, encode
+from app.ports import LogReader, Record, UnavailableError
+from app.tables.rows import ChunkTable, RowTable
 from app.topics import TABLES_CHANGELOG
 from app.web.internal import add_internal_routes
 
@@ -49,3 +54,58 @@ async def test_a_table_of_any_number_is_found_at_its_owner(table: str) -> None:
     finally:
         await owners.stop()
         await runner.cleanup()
+
+
+class Log:
+    """A log in which each record is an order of table T1; notes what was read, and waits where it is told to."""
+
+    def __init__(self) -> None:
+        self.read_ranges: list[tuple[int, int]] = []
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def read(self, topic: str, partition: int, start: int, stop: int) -> Sequence[Record]:
+        del topic, partition
+        await self.go_on.wait()
+        self.read_ranges.append((start, stop))
+        return [Record(offset, 0, b"T1", order_at(offset)) for offset in range(start, stop)]
+
+
+def order_at(offset: int) -> bytes:
+    return encode(PlaceOrder("r", "", "T1", 1, 0, f"c{offset}", f"o{offset}", "00" * 8, (), 0, "EUR"))
+
+
+def own_rows(log: Log, *offsets: int) -> OwnRows:
+    ids = b"".join(encode_id(bytes([n]) * 16, bytes(8), offset) for n, offset in enumerate(offsets))
+    row = Row(session=1, is_open=True, version=len(offsets), offset=offsets[-1], ids=ids)
+    rows = cast(RowTable, SimpleNamespace(rows=lambda _: {"T1": row}))
+    chunks = cast(ChunkTable, SimpleNamespace(chunks=lambda _: {}))
+    return OwnRows(rows, chunks, cast(LogReader, log), 1, lambda: {0})
+
+
+async def test_a_long_evening_is_read_without_what_the_other_tables_ordered_in_between() -> None:
+    log = Log()
+    orders = await own_rows(log, 7, 9, 900_000).orders_of_session("T1", 1, 0)
+    assert [(order.version, order.client_order_id) for order in orders] == [(1, "c7"), (2, "c9"), (3, "c900000")]
+    assert log.read_ranges == [(7, 10), (900_000, 900_001)]
+
+
+async def test_guests_who_read_much_at_once_are_put_off() -> None:
+    log = Log()
+    log.go_on.clear()
+    own = own_rows(log, 7)
+    waiting = [asyncio.create_task(own.orders_of_session("T1", 1, 0)) for _ in range(MAX_READS)]
+    await asyncio.sleep(0)
+    with pytest.raises(UnavailableError):
+        await own.orders_of_session("T1", 1, 0)
+    log.go_on.set()
+    assert [len(orders) for orders in await asyncio.gather(*waiting)] == [1] * MAX_READS
+    assert len(await own.orders_of_session("T1", 1, 0)) == 1
+
+
+async def test_a_log_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.adapters.owners.READ_SECONDS", 0.01)
+    log = Log()
+    log.go_on.clear()
+    with pytest.raises(UnavailableError):
+        await own_rows(log, 7).orders_of_session("T1", 1, 0)
