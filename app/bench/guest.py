@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -55,7 +56,9 @@ class Guest:
         menu: Sequence[str],
         shares: Shares,
         give_up: Callable[[], bool],
+        seed: int | None = None,
     ) -> None:
+        """With a `seed` the choices are the same each time, order ids apart."""
         self.table = table
         self.version = 0
         self._session = session_of(token)
@@ -65,8 +68,8 @@ class Guest:
         self._tally = tally
         self._shares = shares
         self._give_up = give_up
-        self._random = random.Random()  # noqa: S311 - a choice of dishes, no secret
-        self._run = f"{self._random.getrandbits(48):012x}"
+        self._random = random.Random(None if seed is None else f"{seed} {table}")  # noqa: S311 - dishes, no secret
+        self._run = os.urandom(6).hex()  # ids of another run would be answered with its orders
         self._count = 0
         self._refused = ""  # an id that was refused: refusals are not remembered, so the next order has it
         self._known: deque[Order] = deque(maxlen=REMEMBERED)
@@ -120,7 +123,7 @@ class Guest:
         if twice:
             once = tries == twin_tries == 1
             self._tally.violation(self.table, self._contract.twins(response, twin, sent_once_each=once))
-        self._tally.acknowledged(since)
+        self._tally.acknowledged(self.table, since)
         self._keep(order._replace(first=response.body), order_id(response))
         return True
 
@@ -130,6 +133,11 @@ class Guest:
         answer = await self._answer(self._request(order, self.version if with_current_version else order.version))
         if answer is not None:
             self._tally.violation(self.table, self._contract.replayed(answer[0], order.first))
+
+    @property
+    def known(self) -> list[Order]:
+        """The newest accepted orders, as many as are remembered."""
+        return list(self._known)
 
     @property
     def very_first(self) -> Order:

@@ -14,7 +14,7 @@ from app.bench.guest import Guest, Shares
 from app.bench.http import LostError, Pool
 from app.bench.pace import open_loop
 from app.bench.processes import Meter, Usage
-from app.bench.tally import Tally
+from app.bench.tally import Acknowledged, Tally
 
 PATIENCE = 15.0  # s after the end until an order that got no answer is given up
 GRACE = 30.0  # s after the end until guests are sent away
@@ -38,6 +38,9 @@ class Plan:
     acks: Path | None = None
     pids: Sequence[tuple[str, int]] = ()
     connections: int = 0  # 0: two per table
+    answer_within: float = 15.0  # s until a pad gives up on a connection and asks again on another
+    seed: int | None = None  # of what the guests choose; None: by chance
+    heard: Acknowledged | None = None  # told of every acknowledged order
     at_once: bool = False  # told in the result only
 
     @property
@@ -87,7 +90,7 @@ async def run(plan: Plan, during: Callable[[], Awaitable[None]] | None = None) -
     Raises:
         LoadError: nobody answers, or there is no menu.
     """
-    tally = Tally(plan.acks)
+    tally = Tally(plan.acks, plan.heard)
     try:
         async with pool_of(plan) as pool:
             return await _run(plan, pool, tally, during)
@@ -116,6 +119,7 @@ async def make_guests(plan: Plan, pool: Pool, tally: Tally, give_up: Callable[[]
                 menu=menu,
                 shares=plan.shares,
                 give_up=give_up,
+                seed=plan.seed,
             )
             for table, token in plan.tokens
         ]
@@ -135,7 +139,8 @@ def pool_of(plan: Plan) -> Pool:
     address = urlsplit(plan.url)
     if address.scheme != "http" or not address.hostname:
         raise LoadError(f"{plan.url} is no address like http://127.0.0.1:8090")
-    return Pool(address.hostname, address.port or 80, limit=plan.connections or 2 * len(plan.tokens) + 2)
+    limit = plan.connections or 2 * len(plan.tokens) + 2
+    return Pool(address.hostname, address.port or 80, limit=limit, timeout=plan.answer_within)
 
 
 async def _run(plan: Plan, pool: Pool, tally: Tally, during: Callable[[], Awaitable[None]] | None) -> Result:

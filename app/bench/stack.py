@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 UP_SECONDS = 300.0
 COMMAND_SECONDS = 120.0
 KEPT_LINES = 30
+
+Around = Callable[[Path, Mapping[str, str]], contextlib.AbstractContextManager[Mapping[str, str]]]
 
 
 class StackFailedError(Exception):
@@ -81,14 +83,39 @@ def running() -> Stack:
 
 
 @contextlib.contextmanager
-def own(*, offset: int, workers: int = 2, nodes: int = 1) -> Iterator[Stack]:
+def own(
+    *,
+    offset: int,
+    workers: int = 2,
+    nodes: int = 1,
+    more: Mapping[str, str] | None = None,
+    around: Around | None = None,
+) -> Iterator[Stack]:
     """A stack of its own in a temporary folder, its ports moved by `offset`; gone afterwards.
+
+    `more` are further environment variables. `around` is entered before the stack starts and left when it is gone: with
+    the folder and the stack's environment so far, it gives the rest of that environment.
 
     Raises:
         StackFailedError: it did not come up.
     """
     folder = Path(tempfile.mkdtemp(prefix="bistro92-"))
-    environment = {
+    try:
+        environment = _environment(folder, offset, workers, nodes) | dict(more or {})
+        with around(folder, environment) if around else contextlib.nullcontext({}) as given:
+            environment |= given
+            stack = Stack(environment, settings_in(environment))
+            try:
+                stack.command("up", "--with-process", str(os.getpid()), timeout=UP_SECONDS)
+                yield stack
+            finally:
+                stack.command("down", may_fail=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _environment(folder: Path, offset: int, workers: int, nodes: int) -> dict[str, str]:
+    return {
         **os.environ,
         FILE_VARIABLE: str(folder / DEFAULT_FILE),  # no file: whoever runs this may have one for another stack
         "BISTRO92_PORTS__OFFSET": str(offset),
@@ -97,14 +124,6 @@ def own(*, offset: int, workers: int = 2, nodes: int = 1) -> Iterator[Stack]:
         "BISTRO92_LEDGERS": "1",
         "BISTRO92_NODES": str(nodes),
     }
-    settings = _settings(environment)
-    stack = Stack(environment, settings)
-    try:
-        stack.command("up", "--with-process", str(os.getpid()), timeout=UP_SECONDS)
-        yield stack
-    finally:
-        stack.command("down", may_fail=True)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def chosen(*, is_running: bool, offset: int, workers: int, nodes: int) -> contextlib.AbstractContextManager[Stack]:
@@ -112,7 +131,7 @@ def chosen(*, is_running: bool, offset: int, workers: int, nodes: int) -> contex
     return contextlib.nullcontext(running()) if is_running else own(offset=offset, workers=workers, nodes=nodes)
 
 
-def _settings(environment: Mapping[str, str]) -> Settings:
+def settings_in(environment: Mapping[str, str]) -> Settings:
     """The settings as a process with this environment reads them."""
     before = dict(os.environ)
     os.environ.update(environment)

@@ -2,6 +2,7 @@
 
 from array import array
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import IO
@@ -10,12 +11,17 @@ import orjson
 
 KEPT_VIOLATIONS = 20
 
+# A table, when its order should have been sent, and when it had its 201 (`perf_counter`).
+Acknowledged = Callable[[str, float, float], None]
+
 
 class Tally:
     """Counts and latencies (s) since `begin`; violations count from the start, whether warm or not."""
 
-    def __init__(self, acks: Path | None = None) -> None:
+    def __init__(self, acks: Path | None = None, heard: Acknowledged | None = None) -> None:
+        """`heard` is told of every acknowledged order, also outside of the measured time."""
         self._acks: IO[bytes] | None = acks.open("wb") if acks else None
+        self._heard = heard
         self.violations = 0
         self.first_violations: list[str] = []
         self.unknown = 0
@@ -45,11 +51,13 @@ class Tally:
         if not self.ended:
             self.kinds[kind] += 1
 
-    def acknowledged(self, since: float) -> None:
+    def acknowledged(self, table: str, since: float) -> None:
         """An order that should have been sent at `since` has its first 201."""
+        now = perf_counter()
+        if self._heard is not None:
+            self._heard(table, since, now)
         if self.ended:
             return
-        now = perf_counter()
         self.latencies.append(now - since)
         self.longest_gap = max(self.longest_gap, now - self._last)
         self._last = now

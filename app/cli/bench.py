@@ -14,9 +14,9 @@ import structlog
 import uvloop
 
 from app.bench import burst, ledger, load, report, tokens
-from app.bench.drills import catchup
 from app.bench.guest import Shares
 from app.cli._stack import choose, open_stack, stack_options, told
+from app.drill.drills import catchup
 
 TABLES = click.IntRange(1, 10_000)
 SECONDS = click.FloatRange(0.1, 3600)

@@ -1,82 +1,45 @@
-"""`python -m app drill`: scenarios that a restaurant must survive, each with the audit at its end."""
+"""`python -m app drill`: faults while orders flow, and whether anything was lost, doubled or left broken."""
 
 import sys
-from collections.abc import Callable
-from typing import Any
+import time
+from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
-from app.bench import report
-from app.bench.drill import Outcome
-from app.bench.drills import catchup, deaths, mixed, replay, scaling, sequence
-from app.bench.stack import Stack
-from app.cli._stack import choose, open_stack, stack_options
+from app.cli._stack import OFFSET, told
+from app.drill import run as drills
+from app.drill.catalogue import BY_NAME, DRILLS
+from app.settings import load
 
 
-@click.group()
-@stack_options
-@click.pass_context
-def command(ctx: click.Context, /, **options: Any) -> None:
-    """Run a scenario and audit what it left; ends with 1 where anything is not as promised."""
-    choose(ctx, **options)
+@click.command()
+@click.argument("names", metavar="[NAME…]", nargs=-1)
+@click.option("--list", "is_list", is_flag=True, help="Show what there is.")
+@click.option(
+    "--seed", type=int, help="Of the random moments and choices; it is printed, so that a run can be had again."
+)
+@click.option("--offset", default=OFFSET, show_default=True, help="Added to the ports of the drills' stacks.")
+@click.option("--folder", type=click.Path(path_type=Path), help="For pictures and results; by default below data_dir.")
+def command(names: tuple[str, ...], *, is_list: bool, seed: int | None, offset: int, folder: Path | None) -> None:
+    """Break things while orders flow, on stacks of its own; all drills, or those named.
 
-
-def _run(ctx: click.Context, title: str, drill: Callable[[Stack], Outcome]) -> None:
-    with open_stack(ctx) as stack:
-        outcome = drill(stack)
-    click.echo("\n".join([title, *report.columns(outcome.facts.items())]))
-    for problem in outcome.problems:
-        click.echo(f"  {problem}", err=True)
-    if outcome.problems:
+    Ends with 1 where an order was lost or placed twice, an answer was wrong, or something stayed broken.
+    """
+    if is_list:
+        for drill in DRILLS:
+            click.echo(f"{drill.name:<24} {drill.title}")
+        return
+    unknown = [name for name in names if name not in BY_NAME]
+    if unknown:
+        raise click.ClickException(f"there is no drill {', '.join(unknown)}; python -m app drill --list")
+    seed = int(time.time()) if seed is None else seed
+    with told():
+        kept = folder or load().data_dir / "drills" / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
+        chosen = [drill for drill in DRILLS if not names or drill.name in names]
+        finished = drills.run(chosen, seed=seed, folder=kept, offset=offset, say=click.echo)
+    lines = [f"seed {seed}", *drills.table(finished)]
+    (kept / "table.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    click.echo("\n".join(["", *lines, f"pictures and results: {kept}"]))
+    if any(one.failed for one in finished):
         sys.exit(1)
-
-
-@command.command("mixed")
-@click.option("--tables", default=32, show_default=True, type=click.IntRange(1, 1000))
-@click.option("--seconds", default=30.0, show_default=True, type=click.FloatRange(1, 600))
-@click.pass_context
-def _mixed(ctx: click.Context, tables: int, seconds: float) -> None:
-    """Many tables; a tenth each sent twice at once, stale, and again later."""
-    _run(ctx, f"{tables} tables", lambda stack: mixed.run(stack, count=tables, seconds=seconds))
-
-
-@command.command("replay")
-@click.option("--orders", default=5000, show_default=True, type=click.IntRange(1, 100_000))
-@click.pass_context
-def _replay(ctx: click.Context, orders: int) -> None:
-    """One order, many more at its table, then the first again."""
-    _run(ctx, f"an order again after {orders} more", lambda stack: replay.run(stack, orders=orders))
-
-
-@command.command("sequence")
-@click.option("--orders", default=1000, show_default=True, type=click.IntRange(1, 100_000))
-@click.pass_context
-def _sequence(ctx: click.Context, orders: int) -> None:
-    """One table's orders in a row: each version once."""
-    _run(ctx, f"{orders} orders in a row", lambda stack: sequence.run(stack, orders=orders))
-
-
-@command.command("catchup")
-@click.option("--orders", default=5000, show_default=True, type=click.IntRange(1, 100_000))
-@click.pass_context
-def _catchup(ctx: click.Context, orders: int) -> None:
-    """Orders while the ledger is stopped; all arrive once it runs again."""
-    _run(ctx, f"{orders} orders without ledger", lambda stack: catchup.run(stack, orders=orders))
-
-
-@command.command("scaling")
-@click.option("--hold", default=8.0, show_default=True, type=click.FloatRange(1, 300), help="s at each step.")
-@click.option("--rate", default=100.0, show_default=True, type=click.FloatRange(1, 5000), help="Orders/s.")
-@click.pass_context
-def _scaling(ctx: click.Context, hold: float, rate: float) -> None:
-    """From one order worker to four and back while orders flow."""
-    _run(ctx, "1, 4, 1 order workers", lambda stack: scaling.run(stack, hold=hold, rate=rate))
-
-
-@command.command("kill")
-@click.argument("name", default="orders-1")
-@click.option("--rate", default=100.0, show_default=True, type=click.FloatRange(1, 5000), help="Orders/s.")
-@click.pass_context
-def _kill(ctx: click.Context, name: str, rate: float) -> None:
-    """Kill -9 a process by NAME (orders-1, kafka-1, …) while orders flow."""
-    _run(ctx, f"{name} killed", lambda stack: deaths.run(stack, name, rate=rate))

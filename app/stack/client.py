@@ -155,11 +155,35 @@ def scale(settings: Settings, layout: Layout, counts: dict[str, int]) -> None:
     if supervisor(layout) is None:
         raise StackError("the stack is not up: python -m app up")
     check_ports(settings, layout, plan.workers(settings, {**dict.fromkeys(plan.SERVICES, 0), **counts}))
+    _ask(layout, {"counts": counts})
+
+
+def hold(layout: Layout, name: str) -> None:
+    """Have the supervisor stop a part and leave it so; returns when it has stopped.
+
+    Raises:
+        StackError: there is no supervisor, or no such part.
+    """
+    _ask(layout, {"hold": name})
+
+
+def release(layout: Layout, name: str) -> None:
+    """Have the supervisor start a part again that was held.
+
+    Raises:
+        StackError: there is no supervisor, or no such part.
+    """
+    _ask(layout, {"release": name})
+
+
+def _ask(layout: Layout, request: dict[str, Any]) -> None:
+    if supervisor(layout) is None:
+        raise StackError("the stack is not up: python -m app up")
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(60)
             connection.connect(str(layout.socket))
-            connection.sendall(json.dumps({"counts": counts}).encode() + b"\n")
+            connection.sendall(json.dumps(request).encode() + b"\n")
             reply = json.loads(connection.makefile().readline() or '{"error": "no answer"}')
     except (OSError, ValueError) as error:
         raise StackError(f"the supervisor does not answer: {error}") from error

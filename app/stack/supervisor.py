@@ -105,6 +105,8 @@ class Supervisor:
 
     def keep(self, part: Part) -> None:
         """See to it that a part runs."""
+        if part.name in self.keepers:
+            return
         self.parts[part.name] = part
         self.keepers[part.name] = asyncio.create_task(self.insist(self.keep_forever, part))
 
@@ -238,6 +240,26 @@ class Supervisor:
                 child.wait()
             self.say(f"{name} stopped")
 
+    async def hold(self, name: str) -> None:
+        """Stop a part and leave it so until it is released, or another supervisor begins.
+
+        Raises:
+            StackError: there is no such part.
+        """
+        if name not in self.keepers:
+            raise StackError(f"{name} is not kept running here; there are {', '.join(sorted(self.keepers))}")
+        await self.dismiss(name)
+
+    def let_go(self, name: str) -> None:
+        """Keep a part running again that was held.
+
+        Raises:
+            StackError: there is no such part.
+        """
+        if name not in self.parts:
+            raise StackError(f"there is no {name}; there are {', '.join(sorted(self.parts))}")
+        self.keep(self.parts[name])
+
     async def release(self, name: str) -> None:
         """Start this part no more; it runs on."""
         keeper = self.keepers.pop(name, None)
@@ -261,11 +283,20 @@ class Supervisor:
         return await asyncio.start_unix_server(self.answer, path=str(self.layout.socket))
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request: `{"counts": {service: number}}` changes the number of workers."""
+        """One request.
+
+        `{"counts": {service: number}}` changes the number of workers, `{"hold": part}` stops a part until
+        `{"release": part}`.
+        """
         try:
-            counts: dict[str, int] = json.loads(await reader.readline())["counts"]
-            self.say(f"asked for {counts}")
-            await self.match(counts)
+            request = json.loads(await reader.readline())
+            self.say(f"asked for {request}")
+            if "hold" in request:
+                await self.hold(request["hold"])
+            elif "release" in request:
+                self.let_go(request["release"])
+            else:
+                await self.match(request["counts"])
             reply: dict[str, object] = {"done": True}
         except (StackError, OSError, ValueError, TypeError, LookupError) as error:
             self.say(f"request failed: {error!r}")

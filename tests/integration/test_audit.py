@@ -8,7 +8,7 @@ import pytest
 
 from app.adapters.cassandra import new_cluster
 from app.bench import stack as bench
-from app.bench.drills import sequence
+from app.drill.drills import sequence
 from tests.stack import Stack
 
 pytestmark = pytest.mark.stack

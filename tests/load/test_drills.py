@@ -7,8 +7,8 @@ import uvloop
 
 from app.bench import burst, ledger, load
 from app.bench import stack as bench
-from app.bench.drill import tables
-from app.bench.drills import catchup, mixed, replay, scaling, sequence
+from app.drill.drills import catchup, mixed, replay, sequence
+from app.drill.outcome import tables
 from tests.stack import Stack
 
 pytestmark = pytest.mark.stack
@@ -41,10 +41,6 @@ def test_orders_that_were_placed_without_ledger_all_reach_cassandra(house: bench
     outcome = catchup.run(house, orders=400, count=8)
     assert outcome.problems == []
     assert outcome.facts["acknowledged without ledger"] == "400"
-
-
-def test_no_order_is_lost_while_workers_come_and_go(house: bench.Stack) -> None:
-    assert scaling.run(house, steps=(2, 3, 2), hold=2, count=8, rate=40).problems == []
 
 
 def test_hundreds_of_tables_that_order_at_once_are_all_served(house: bench.Stack) -> None:

@@ -3,9 +3,9 @@
 import uvloop
 
 from app.bench import load
-from app.bench.drill import Outcome, acks_file, tables
 from app.bench.guest import Shares
 from app.bench.stack import Stack
+from app.drill.outcome import Outcome, acks_file, tables
 
 
 def run(stack: Stack, *, count: int = 32, seconds: float = 30.0, share: float = 0.1) -> Outcome:

@@ -3,10 +3,10 @@
 import uvloop
 
 from app.bench import load
-from app.bench.drill import Outcome, acks_file, tables
 from app.bench.report import counts
 from app.bench.stack import Stack
 from app.bench.tally import Tally
+from app.drill.outcome import Outcome, acks_file, tables
 
 PATIENCE = 120.0  # s until an order that gets no answer is given up
 

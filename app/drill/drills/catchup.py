@@ -11,9 +11,9 @@ import uvloop
 
 from app.audit.store import Store
 from app.bench import load
-from app.bench.drill import Outcome, acks_file, tables
 from app.bench.stack import Stack, StackFailedError
 from app.bench.tally import Tally
+from app.drill.outcome import Outcome, acks_file, tables
 
 PATIENCE = 120.0  # s until an order that gets no answer is given up
 DRAIN_SECONDS = 120.0

@@ -1,4 +1,4 @@
-"""What every drill has: bounds, a temporary file of acknowledgements, and an outcome to print."""
+"""What a drill found."""
 
 import tempfile
 from collections.abc import Iterator
@@ -6,20 +6,32 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.audit.check import Report
 from app.audit.run import audit, read_acknowledgements
 from app.bench.load import Result
 from app.bench.report import counts
 from app.bench.stack import Stack
+from app.drill.timeline import Timeline
 
 AUDIT_WAIT = 60.0  # s for the ledger to catch up
+AGAIN = ("503", "429", "lost")  # answers after which a pad sends the same order once more
 
 
 @dataclass
 class Outcome:
-    """What a drill found: facts to print in order, and what went wrong."""
+    """What a drill found: facts to print in order, and what went wrong.
+
+    `noticed` and `served_again` hold seconds from each fault: until a log told of it, and until the table that waited
+    longest was served; `retries` counts requests that had to be sent once more.
+    """
 
     facts: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    noticed: list[float] = field(default_factory=list)
+    served_again: list[float] = field(default_factory=list)
+    retries: int = 0
+    report: Report | None = None
+    timeline: Timeline | None = None
 
     def load(self, result: Result) -> None:
         """Take over what a load found."""
@@ -28,6 +40,7 @@ class Outcome:
         if result.kinds:
             self.facts["among them"] = counts(result.kinds)
         self.facts["violations"] = str(result.violations)
+        self.retries += sum(result.answers.get(status, 0) for status in AGAIN)
         self.problems += result.first_violations
         if result.unknown:
             self.problems.append(f"{result.unknown} orders got no answer to the end")
@@ -36,9 +49,10 @@ class Outcome:
         """Have the stack audited, with what the pads were told."""
         with acks.open() as lines:
             report = audit(stack.settings, read_acknowledgements(lines), AUDIT_WAIT)
+        self.report = report
         self.facts["audit"] = str(report)
         if not report.is_clean:
-            self.problems += report.problems
+            self.problems += report.problems or [f"the audit says: {report}"]
 
 
 @contextmanager

@@ -1,1 +1,0 @@
-"""Each module runs one scenario on a stack and tells what it found."""

@@ -1,0 +1,20 @@
+"""Every drill there is, in the order in which they are run: drills on equal stands stand together."""
+
+from app.drill.drill import Drill
+from app.drill.drills import catchup, everything, ledger, mixed, replay, sequence, servers, workers
+
+ORDERS = (
+    Drill("mixed", "32 tables; a tenth each sent twice, stale, again later", lambda stack, _: mixed.run(stack)),
+    Drill("sequence", "1,000 orders of one table in a row", lambda stack, _: sequence.run(stack)),
+    Drill("replay", "an order again after 5,000 more at its table", lambda stack, _: replay.run(stack)),
+    Drill("catchup", "5,000 orders while no ledger runs", lambda stack, _: catchup.run(stack)),
+)
+DRILLS: tuple[Drill, ...] = (
+    *ORDERS,
+    *workers.DRILLS,
+    *ledger.DRILLS,
+    *servers.ON_ONE_NODE,
+    *everything.DRILLS,
+    *servers.ON_THREE_NODES,
+)
+BY_NAME = {drill.name: drill for drill in DRILLS}

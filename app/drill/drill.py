@@ -1,0 +1,26 @@
+"""A drill: what happens, on what, and how it is run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.bench.stack import Stack
+from app.drill.outcome import Outcome
+from app.drill.scene import Fault, play
+from app.drill.stand import PLAIN, Stand
+
+Run = Callable[[Stack, int], Outcome]
+
+
+@dataclass(frozen=True)
+class Drill:
+    """One line of `python -m app drill --list`; `run` is given a running stack and a seed."""
+
+    name: str
+    title: str
+    run: Run
+    stand: Stand = PLAIN
+
+
+def fault(name: str, title: str, happens: Fault, stand: Stand = PLAIN, *, rate: float = 100.0) -> Drill:
+    """A drill in which something breaks while `rate` orders/s flow."""
+    return Drill(name, title, lambda stack, seed: play(stack, name, happens, seed=seed, rate=rate), stand)

@@ -1,0 +1,115 @@
+"""Kafka, Cassandra and Redis die, freeze and stay away while orders flow."""
+
+import asyncio
+import signal
+
+import redis
+
+from app.drill.drill import fault
+from app.drill.scene import Scene
+from app.drill.stand import THREE
+
+AWAY = 90.0  # s that the only broker stays away
+FROZEN = 20.0  # s
+
+
+async def _killed(scene: Scene, *names: str) -> None:
+    """Kill -9; the orders wait for what they need until it is back."""
+    mark, pids = scene.kill(*names)
+    await scene.served(mark)
+    await scene.back(pids)
+    for name in names:
+        scene.noticed(mark, rf"\b{name} ended")
+
+
+async def _each_killed(scene: Scene, kind: str) -> None:
+    """Each of three nodes in turn."""
+    for node in (1, 2, 3):
+        await _killed(scene, f"{kind}-{node}")
+        await scene.settle()
+
+
+async def _away(scene: Scene, name: str, seconds: float, *, is_needed: bool) -> None:
+    """It ends and is not started again for a while: the supervisor is told to leave it alone."""
+    mark = scene.fault(f"{name} away for {seconds:.0f} s")
+    await scene.command("hold", name)
+    scene.noticed(mark, rf"\b{name} (stopped|ended)")
+    if not is_needed:
+        await scene.served(mark)
+    await asyncio.sleep(seconds)
+    if is_needed:
+        scene.healed(f"{name} may start")
+    await scene.command("hold", "--release", name)
+    await scene.ready()
+
+
+async def _frozen(scene: Scene, *names: str, seconds: float = FROZEN, is_needed: bool) -> None:
+    """It is there and does not answer."""
+    mark = scene.fault(f"{', '.join(names)} frozen for {seconds:.0f} s")
+    scene.send(signal.SIGSTOP, *names)
+    try:
+        if not is_needed:
+            await scene.served(mark)
+        await asyncio.sleep(seconds)
+    finally:
+        if is_needed:
+            scene.healed("thawed")
+        scene.send(signal.SIGCONT, *names)
+    await scene.ready()
+
+
+async def _flushed(scene: Scene) -> None:
+    mark = scene.fault("FLUSHALL")
+    with redis.Redis.from_url(scene.stack.settings.redis_url) as cache:
+        cache.flushall()
+    await scene.served(mark)
+
+
+ON_ONE_NODE = (
+    fault("broker-killed", "kill -9 of the only Kafka broker", lambda scene: _killed(scene, "kafka-1")),
+    fault(
+        "broker-away",
+        f"the only Kafka broker is away for {AWAY:.0f} s",
+        lambda scene: _away(scene, "kafka-1", AWAY, is_needed=True),
+    ),
+    fault("broker-frozen", "the only Kafka broker freezes", lambda scene: _frozen(scene, "kafka-1", is_needed=True)),
+    fault("cassandra-killed", "kill -9 of all of Cassandra", lambda scene: _killed(scene, "cassandra-1")),
+    fault(
+        "cassandra-away",
+        "all of Cassandra is away for 30 s, orders go on",
+        lambda scene: _away(scene, "cassandra-1", 30, is_needed=False),
+    ),
+    fault("cassandra-frozen", "all of Cassandra freezes", lambda scene: _frozen(scene, "cassandra-1", is_needed=False)),
+    fault("redis-killed", "kill -9 of Redis", lambda scene: _killed(scene, "redis-1")),
+    fault(
+        "redis-away",
+        "Redis is away for 20 s, orders go on",
+        lambda scene: _away(scene, "redis-1", 20, is_needed=False),
+    ),
+    fault("redis-frozen", "Redis freezes", lambda scene: _frozen(scene, "redis-1", is_needed=False)),
+    fault("redis-flushed", "Redis is emptied", _flushed),
+)
+ON_THREE_NODES = (
+    fault(
+        "brokers-killed", "kill -9 of each of three Kafka brokers", lambda scene: _each_killed(scene, "kafka"), THREE
+    ),
+    fault(
+        "one-broker-frozen",
+        "one of three Kafka brokers freezes",
+        lambda scene: _frozen(scene, "kafka-2", is_needed=False),
+        THREE,
+    ),
+    fault(
+        "nodes-killed",
+        "kill -9 of each of three Cassandra nodes",
+        lambda scene: _each_killed(scene, "cassandra"),
+        THREE,
+    ),
+    fault(
+        "one-node-frozen",
+        "one of three Cassandra nodes freezes",
+        lambda scene: _frozen(scene, "cassandra-2", is_needed=False),
+        THREE,
+    ),
+)
+SHORT = tuple(drill for drill in ON_ONE_NODE if drill.name in {"broker-killed", "cassandra-killed", "redis-killed"})
