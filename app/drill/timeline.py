@@ -33,12 +33,14 @@ class Timeline:
     def __init__(self) -> None:
         self.began = time.perf_counter()
         self.marks: list[Mark] = []
+        self._tables: list[str] = []
         self._due = array("d")
         self._acknowledged = array("d")
         self._last_due: dict[str, float] = {}  # table -> when the last acknowledged order of it was due
 
     def heard(self, table: str, due: float, now: float) -> None:
         """An order that was due at `due` is acknowledged (`perf_counter`)."""
+        self._tables.append(table)
         self._due.append(due)
         self._acknowledged.append(now)
         self._last_due[table] = max(due, self._last_due.get(table, due))
@@ -54,18 +56,17 @@ class Timeline:
         return [table for table in tables if self._last_due.get(table, 0.0) <= mark.at]
 
     def served_again(self, mark: Mark) -> float:
-        """Seconds from the mark until the table that waited longest was served, up to the next mark.
+        """Seconds from the mark until every table was served, the one that waited longest.
 
-        An order that was due later waited from then on: what is told is how long a table was out, not how rarely
-        its guests order.
+        After a fault a table is served with the first order that was due after it, and waited from when that was due:
+        told is how long the table was out, not how rarely its guests order. After the end of a fault it is served with
+        the first order of all, since those that are overdue come first.
         """
-        until = min((other.at for other in self.marks if other.at > mark.at), default=float("inf"))
-        waits = (
-            now - max(due, mark.at)
-            for due, now in zip(self._due, self._acknowledged, strict=True)
-            if mark.at <= now < until
-        )
-        return max(waits, default=0.0)
+        waits: dict[str, float] = {}
+        for table, due, now in zip(self._tables, self._due, self._acknowledged, strict=True):
+            if now >= mark.at and (due >= mark.at or not mark.is_fault):
+                waits.setdefault(table, now - max(due, mark.at))
+        return max(waits.values(), default=0.0)
 
     def longest_gap(self) -> tuple[float, float]:
         """Start (in s from the beginning) and length of the longest time without any acknowledgement."""
