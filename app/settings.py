@@ -75,13 +75,37 @@ class Kafka(Group):
     )
     replication: int = Field(default=0, ge=0, le=9, description="0: 3 with three brokers or more, else 1")
     session_timeout: float = Field(
-        default=5.0, ge=3.0, le=60.0, description="s without a heartbeat until a lost machine's tables move"
+        default=4.0,
+        ge=3.0,
+        le=60.0,
+        description="s without a heartbeat until a lost machine's tables move, and of an event loop's stall until its "
+        "process ends; so that all is served again within 5, and above a busy machine's pauses",
     )
     heartbeat_interval: float = Field(
         default=0.3, gt=0, le=20.0, description="s; so late do workers hear that tables are to be assigned anew"
     )
     command_days: float = Field(default=7, gt=0, description="retention of commands; an order is re-read from them")
     event_days: float = Field(default=30, gt=0, description="retention of events; consumers may be away so long")
+
+
+class Liveness(Group):
+    """When a process that hangs is ended, so that it is started anew."""
+
+    unready: float = Field(
+        default=45.0,
+        gt=0,
+        description="s in which a worker has taken no table over, though Kafka answers and recovery makes no headway; "
+        "above a rebalance that waits for a slow member (20)",
+    )
+    stuck: float = Field(
+        default=30.0, gt=0, description="s in which a partition has records and none is done, though Kafka answers"
+    )
+    unanswered: float = Field(
+        default=30.0,
+        ge=3.0,
+        description="s in which a worker that did answer answers no request: killed by the supervisor. It hangs or is "
+        "stopped as a whole, else it would have ended itself",
+    )
 
 
 class Cassandra(Group):
@@ -179,6 +203,7 @@ class Settings(BaseSettings):
     restaurant: Restaurant = Restaurant()
     ports: Ports = Ports()
     kafka: Kafka = Kafka()
+    liveness: Liveness = Liveness()
     cassandra: Cassandra = Cassandra()
     redis: Redis = Redis()
     menu: Menu = Menu()

@@ -70,10 +70,16 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._done: dict[TP, int] = {}
+        self._began: dict[TP, int] = {}  # the first record that was handed over
 
     def done(self, tp: TP, offset: int) -> None:
         """All records of the partition before this offset are done with."""
         self._done[tp] = offset
+
+    def place(self, tp: TP) -> int:
+        """The offset up to which the partition's records are done with; 0 where nothing is known yet."""
+        done = self._done.get(tp, self._began.get(tp))
+        return (self._read_offset.get(tp) or 0) if done is None else done
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> list[TP]:
         return [tp for tp in self._done if topics is None or tp in topics or tp.topic in topics]
@@ -85,6 +91,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         """Forget how far the agents were: others read on from what was committed."""
         for tp in revoked:
             self._done.pop(tp, None)
+            self._began.pop(tp, None)
         await super().on_partitions_revoked(revoked)
 
     async def _drain_messages(self, fetcher: Any) -> None:
@@ -122,6 +129,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
             for record in fresh:
                 await self.callback(self._to_message(tp, record))
         else:
+            self._began.setdefault(tp, fresh[0].offset)
             message = self._to_message(tp, fresh[-1])
             message.tracked = True  # not counted among what waits for Faust's acks
             for channel in self.app.topics._tp_index[tp]:

@@ -1,6 +1,7 @@
 """The `ledger` service: what happened, from the log into Cassandra."""
 
 import asyncio
+import time
 from typing import Any
 
 import structlog
@@ -11,7 +12,9 @@ from app.adapters.dead_letters import KafkaDeadLetters
 from app.adapters.fatal import end_process
 from app.adapters.order_writer import CassandraOrderWriter
 from app.adapters.transport import PATIENT, batch_transport
+from app.adapters.watchdog import KafkaEnds, Watchdog, limits
 from app.agents.ledger import LedgerAgent
+from app.domain.liveness import Vitals
 from app.service.common import App, new_app
 from app.settings import Settings
 from app.topics import LEDGER_APP, ORDER_EVENTS
@@ -41,8 +44,10 @@ class LedgerService:
         self.dead_letters = KafkaDeadLetters(settings)
         writer = CassandraOrderWriter(self.cassandra, settings)
         self.agent = LedgerAgent(writer, self.dead_letters, end_process, self._acknowledge, settings.cassandra.settle)
+        self.watchdog = Watchdog(limits(settings), self._vitals, KafkaEnds(settings, ORDER_EVENTS), end_process)
         self._stop_seconds = settings.cassandra.settle + STOP_SECONDS
         self._assigned = False
+        self._partitions: set[Any] | None = None  # None between two assignments
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._wire()
@@ -56,6 +61,7 @@ class LedgerService:
         app.before_stop.append(self._drain)
         app.after_stop.append(self._stop)
         app.web.web_app.router.add_get("/health/ready", self._ready)
+        app.web.web_app.router.add_get("/health/live", self._live)
 
     async def _run(self, stream: Any) -> None:
         await self.agent.take(stream)
@@ -67,13 +73,14 @@ class LedgerService:
             app.consumer.done(message.tp, message.offset + 1)
 
     async def _on_assigned(self, app: App, assigned: set[Any], **_: Any) -> None:
-        del app
+        self._partitions = app.consumer.assignment()
         if not self._assigned:
             log.info("ready to write", worker=self.name, partitions=sorted(tp.partition for tp in assigned))
         self._assigned = True
 
     async def _on_revoked(self, app: App, revoked: set[Any], **_: Any) -> None:
         del app, revoked
+        self._partitions = None
         self.agent.forget()
 
     # ── readiness ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -88,20 +95,32 @@ class LedgerService:
             return "cassandra has not answered yet"
         return None
 
+    def _vitals(self) -> Vitals:
+        # What it holds waits for Cassandra: no fault of the process, however long that is away.
+        owned = () if self.agent.held else self._partitions or ()
+        places = {tp.partition: self.app.consumer.place(tp) for tp in owned}
+        return Vitals(time.monotonic(), self._partitions is not None, places=places)
+
     async def _ready(self, request: web.Request) -> web.Response:
         del request
         reason = self.not_ready_because()
         return answer_json({"status": "ready"}) if reason is None else refuse(503, reason)
 
+    async def _live(self, request: web.Request) -> web.Response:
+        del request
+        return answer_json({"status": "alive"})
+
     # ── begin and end ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _start(self) -> None:
+        self.watchdog.start()
         self.cassandra.start()
         self._task = asyncio.get_running_loop().create_task(self.agent.run(), name="ledger")
 
     async def _drain(self) -> None:
         """Let what is being written come to its end, for a while; the rest is read again."""
         self._stopping = True
+        await self.watchdog.stop()
         await self.agent.close(self._stop_seconds)
 
     async def _stop(self) -> None:

@@ -1,6 +1,7 @@
 """The `orders` service: views, the agent that owns the tables, and what they need."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -22,7 +23,9 @@ from app.adapters.order_store import CassandraOrderStore
 from app.adapters.owners import FaustOwners, OwnRows
 from app.adapters.tokens import signed_tokens
 from app.adapters.transport import PROMPT, batch_transport
+from app.adapters.watchdog import KafkaEnds, Watchdog, limits
 from app.agents.orders import OrdersAgent
+from app.domain.liveness import Vitals
 from app.ports import UnavailableError
 from app.service.common import App, new_app
 from app.settings import Settings
@@ -50,6 +53,7 @@ class OrdersService:
         self.app.transport = batch_transport(self.app, PROMPT)
         self._stopping = False
         self._taken_over = False
+        self._is_settled = False  # not between two assignments, or before its tables are read
         self._shared: web.TCPSite | None = None
         self._tasks: list[asyncio.Task[None]] = []
         partitions = settings.kafka.partitions
@@ -84,6 +88,7 @@ class OrdersService:
         self.owners = FaustOwners(self.app, self.own, lambda: self.tokens.sign("worker"))
         self.cassandra = CassandraSession(settings)
         self.menu = CachedMenu(settings, self.cassandra)
+        self.watchdog = Watchdog(limits(settings), self._vitals, KafkaEnds(settings, ORDER_COMMANDS), end_process)
         self._wire()
 
     def _wire(self) -> None:
@@ -118,7 +123,7 @@ class OrdersService:
         await self.agent.take_over(mine)
         if not self._taken_over:
             log.info("tables taken over", worker=self.name, partitions=sorted(mine))
-        self._taken_over = True
+        self._taken_over = self._is_settled = True
 
     # ── readiness ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -137,6 +142,14 @@ class OrdersService:
             return str(error)
         return None
 
+    def _vitals(self) -> Vitals:
+        return Vitals(
+            time.monotonic(),
+            self._is_settled,
+            self.rows.applied + self.chunks.applied,
+            {number: self.app.consumer.place(TP(ORDER_COMMANDS, number)) for number in self.agent.partitions},
+        )
+
     def _owned(self) -> set[int]:
         if not self.heartbeat.is_fresh:
             return set()
@@ -146,6 +159,7 @@ class OrdersService:
 
     async def _start(self) -> None:
         loop = asyncio.get_running_loop()
+        self.watchdog.start()
         self.writer.bind(loop)
         await self.link.start()
         self.cassandra.start()
@@ -169,6 +183,7 @@ class OrdersService:
 
     async def _on_revoked(self, app: App, revoked: set[Any], **_: Any) -> None:
         del app, revoked
+        self._is_settled = False
         self.agent.give_up()
 
     async def _open_shared_port(self) -> None:
@@ -194,6 +209,7 @@ class OrdersService:
     async def _drain(self) -> None:
         """Refuse new orders, then give the answers that are pending: to the views here, and of the tables here."""
         self._stopping = True
+        await self.watchdog.stop()
         if self._shared is not None:
             await self._shared.stop()
         loop = asyncio.get_running_loop()

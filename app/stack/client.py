@@ -14,9 +14,8 @@ from typing import Any
 from app.settings import Settings
 from app.stack import plan, ports, probe, process
 from app.stack.layout import ROOT, Layout, StackError, read_state
-from app.stack.part import Address, Kind, Part
+from app.stack.part import Address, Failure, Kind, Part
 from app.stack.process import Record
-from app.stack.supervisor import Failure
 
 SUPERVISOR_START = 15.0  # s
 POLL = 0.1  # s

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypedDict
 
 Kind = Literal["kafka", "cassandra", "redis", "worker"]
 Address = tuple[str, int]
@@ -35,3 +35,10 @@ class Step:
     needs_ready: tuple[str, ...]  # names of parts
     needs_done: tuple[str, ...] = ()  # names of steps
     once: bool = False  # done for as long as the state lives
+
+
+class Failure(TypedDict):
+    """How often a part could not be started or a step ended badly, and why the last time."""
+
+    times: int
+    why: str

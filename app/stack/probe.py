@@ -2,6 +2,8 @@
 
 import asyncio
 import struct
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from app.stack.part import Address, Kind
 
@@ -16,11 +18,22 @@ SUPPORTED = 0x06
 
 async def ready(kind: Kind, address: Address) -> bool:
     """Whether the server at `address` serves."""
+    return await _asked(address, TIMEOUT, partial(_ask, kind))
+
+
+async def live(address: Address, timeout: float) -> bool:
+    """Whether the worker at `address` answers within `timeout` s, ready or not."""
+    return await _asked(address, timeout, partial(_get, "/health/live"))
+
+
+async def _asked(
+    address: Address, timeout: float, ask: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bool]]
+) -> bool:
     try:
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(timeout):
             reader, writer = await asyncio.open_connection(*address)
             try:
-                return await _ask(kind, reader, writer)
+                return await ask(reader, writer)
             finally:
                 writer.transport.abort()
     except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError, IndexError):
@@ -38,5 +51,9 @@ async def _ask(kind: Kind, reader: asyncio.StreamReader, writer: asyncio.StreamW
     if kind == "redis":
         writer.write(b"PING\r\n")
         return await reader.readline() == b"+PONG\r\n"
-    writer.write(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    return await _get("/health/ready", reader, writer)
+
+
+async def _get(path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     return (await reader.readline()).split()[1] == b"200"

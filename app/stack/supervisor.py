@@ -15,27 +15,20 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TextIO, TypedDict
+from typing import TextIO
 
 import psutil
 
 from app.settings import Settings
-from app.stack import plan, probe, process
+from app.stack import groups, liveness, plan, probe, process
 from app.stack.layout import ROOT, Layout, StackError, State, write_atomically
-from app.stack.part import Part, Step
+from app.stack.part import Failure, Part, Step
 from app.stack.process import Record
 
 PAUSE_FIRST, PAUSE_MOST = 0.1, 10.0  # s before an ended process is started again; doubles
 STEADY = 30.0  # s of life after which the next end counts as the first
 PROBE_EVERY = 0.1  # s, until ready
 LOG_CHECK = 60.0  # s between looks at the logs' lengths
-
-
-class Failure(TypedDict):
-    """How often a part could not be started or a step ended badly, and why the last time."""
-
-    times: int
-    why: str
 
 
 class Supervisor:
@@ -120,16 +113,22 @@ class Supervisor:
             else:
                 for step in part.needs:
                     await self.done[step].wait()
+                if record and not last_exit:
+                    await self.take_out(part.name)  # it ended while no supervisor ran
                 record = await self.start(part, record, last_exit)
             if record:
-                watch = asyncio.create_task(self.watch_readiness(part, record))
+                watches = [
+                    asyncio.create_task(watch(part, record)) for watch in (self.watch_readiness, self.watch_liveness)
+                ]
                 try:
                     last_exit = await self.wait_for_end(record)
                 finally:
-                    watch.cancel()
+                    for watch in watches:
+                        watch.cancel()
                 lived = time.time() - record.created
                 pause = PAUSE_FIRST if lived > STEADY else pause
                 self.say(f"{part.name} ended ({last_exit}) after {lived:.1f} s; starting it again in {pause:g} s")
+                await self.take_out(part.name)
             else:
                 last_exit = "could not be started"
             await asyncio.sleep(pause)
@@ -163,6 +162,20 @@ class Supervisor:
         code = child.wait()
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
+    async def take_out(self, name: str) -> None:
+        """Take a worker whose process is gone out of its group: others get its partitions before its session ends.
+
+        The next process of that name is started only afterwards, so that it is never the one that is taken out.
+        """
+        group, begun = plan.service_of(name), time.monotonic()
+        if group not in plan.SERVICES:
+            return
+        try:
+            if await groups.remove(self.settings.kafka_bootstrap, group, name):
+                self.say(f"{name} was taken out of the group {group} in {time.monotonic() - begun:.2f} s")
+        except groups.GroupError as error:
+            self.say(f"{name} stays in the group {group} until its session ends: {error}")
+
     async def watch_readiness(self, part: Part, record: Record) -> None:
         """Set the part's event once it answers."""
         while not await probe.ready(part.kind, part.address):  # noqa: ASYNC110 - nothing tells us
@@ -170,6 +183,14 @@ class Supervisor:
         self.say(f"{part.name} is ready, {time.time() - record.created:.1f} s after its start")
         if part.name in self.ready:
             self.ready[part.name].set()
+
+    async def watch_liveness(self, part: Part, record: Record) -> None:
+        """Kill a worker that lives and answers nothing; its end is then noticed like any other."""
+        if part.kind == "worker":
+            seconds = self.settings.liveness.unanswered
+            await liveness.unanswered(part.address, seconds)
+            self.say(f"{part.name} does not answer for {seconds:g} s: killed")
+            record.send(signal.SIGKILL)
 
     # Steps
 
@@ -239,6 +260,7 @@ class Supervisor:
             if child:
                 child.wait()
             self.say(f"{name} stopped")
+            await self.take_out(name)  # had it to be killed
 
     async def hold(self, name: str) -> None:
         """Stop a part and leave it so until it is released, or another supervisor begins.

@@ -28,6 +28,7 @@ class ChangelogTable(Table):  # type: ignore[misc]
         super().__init__(app, name=name, partitions=partitions, key_type=bytes, value_type=bytes, **kwargs)
         self.fatal = fatal
         self.recovered: Recovered | None = None
+        self.applied = 0  # records of the changelog read so far, of all partitions
         self.positions: dict[int, int] = {}  # partition -> the offset in the changelog to read on at
 
     def apply(self, partition: int, key: bytes, value: bytes | None) -> None:
@@ -55,6 +56,7 @@ class ChangelogTable(Table):  # type: ignore[misc]
             self._apply(partition, record.offset, record.key, record.value)
 
     def _apply(self, partition: int, offset: int, key: bytes, value: bytes | None) -> None:
+        self.applied += 1
         try:
             self.apply(partition, key, value)
         except BadRowError as error:
