@@ -33,6 +33,7 @@ async def main():
 
 asyncio.run(main())
 """
+WITHIN = 60.0  # s
 FOR_EVER = "threading.Event().wait()"
 
 
@@ -47,7 +48,10 @@ def worker(then: str, *, stall: float = 60, ready: bool = True, place: int = 10)
 
 def end_of(child: subprocess.Popen[str]) -> tuple[int, str]:
     """Exit code and what it said."""
-    out, said = child.communicate(timeout=60)
+    try:
+        out, said = child.communicate(timeout=WITHIN)
+    finally:
+        child.kill()
     return child.returncode, out + said
 
 
@@ -89,6 +93,9 @@ def test_a_process_ends_although_its_last_word_cannot_be_said() -> None:
             "structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())\n"
             "from app.adapters.fatal import end_process\n"
             f"threading.Thread(target=end_process, args=('hangs',), daemon=True).start()\n{FOR_EVER}",
-        ]
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    assert child.wait(timeout=60) == EXIT_CODE
+    assert end_of(child)[0] == EXIT_CODE
