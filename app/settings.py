@@ -85,6 +85,11 @@ class Kafka(Group):
         default=0.3, gt=0, le=20.0, description="s; so late do workers hear that tables are to be assigned anew"
     )
     command_days: float = Field(default=7, gt=0, description="retention of commands; an order is re-read from them")
+    compaction_lag: float = Field(
+        default=60.0,
+        ge=1.0,
+        description="s until Kafka may drop a row behind a later one; far above the 3 s in which owners repair",
+    )
     event_days: float = Field(default=30, gt=0, description="retention of events; consumers may be away so long")
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from app.settings import Settings
 
 DAY_MS = 86_400_000
+SEGMENT_BYTES = 16 * 1024 * 1024
 
 ORDER_COMMANDS = "order-commands"
 ORDER_EVENTS = "order-events"
@@ -40,20 +41,44 @@ class Topic:
         """The broker's settings for this topic."""
         common = {"message.timestamp.type": "LogAppendTime", **self.extra}
         if self.retention_ms is None:
-            return {"cleanup.policy": "compact", **COMPACTION, **common}
+            return {"cleanup.policy": "compact", **common}
         return {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms), **common}
 
 
-# A row that a stalled worker wrote late is repaired within seconds; compaction must not drop the row it hides before.
-# Segments are closed early, since Kafka compacts closed segments only and recovery reads what is left.
-COMPACTION = {
-    "min.compaction.lag.ms": str(10 * 60_000),
-    "max.compaction.lag.ms": str(20 * 60_000),
-    "min.cleanable.dirty.ratio": "0.1",
-    "segment.bytes": str(16 * 1024 * 1024),
-    "segment.ms": str(10 * 60_000),
-    "delete.retention.ms": str(DAY_MS),
-}
+def _rows(lag: float) -> dict[str, str]:
+    """How the rows' changelog is compacted, `lag` s after a record was written.
+
+    A row that a stalled worker wrote late is repaired within seconds; compaction must not drop the row it hides before.
+    Kafka compacts closed segments only, and recovery reads what is left: so they are closed early, and a log that few
+    write to is compacted, too.
+    """
+    return {
+        "min.compaction.lag.ms": _ms(lag),
+        "max.compaction.lag.ms": _ms(2 * lag),
+        "min.cleanable.dirty.ratio": "0.1",
+        "segment.bytes": str(SEGMENT_BYTES),
+        "segment.ms": _ms(lag / 2),
+        "delete.retention.ms": str(DAY_MS),
+    }
+
+
+def _chunks(lag: float) -> dict[str, str]:
+    """How the order ids' changelog is compacted: each is written once, so there is little to drop but what is deleted.
+
+    With the rows' haste Kafka would copy some days of order ids every few minutes.
+    """
+    return {
+        "min.compaction.lag.ms": _ms(lag),
+        "max.compaction.lag.ms": str(max(DAY_MS // 4, int(_ms(lag)))),
+        "min.cleanable.dirty.ratio": "0.5",
+        "segment.bytes": str(SEGMENT_BYTES),
+        "segment.ms": str(DAY_MS // 24),
+        "delete.retention.ms": str(DAY_MS),
+    }
+
+
+def _ms(seconds: float) -> str:
+    return str(max(1, round(1000 * seconds)))
 
 
 def all_topics(settings: Settings) -> list[Topic]:
@@ -61,10 +86,19 @@ def all_topics(settings: Settings) -> list[Topic]:
     partitions = settings.kafka.partitions
     commands = int(settings.kafka.command_days * DAY_MS)
     events = int(settings.kafka.event_days * DAY_MS)
+    lag = settings.kafka.compaction_lag
     return [
         Topic(ORDER_COMMANDS, "table number", "orders views, token command", ("orders",), partitions, commands),
         Topic(ORDER_EVENTS, "table number", "orders agent", ("ledger", "kitchen", "payments"), partitions, events),
-        Topic(TABLES_CHANGELOG, "table number", "orders agent", ("orders",), partitions, None),
-        Topic(ORDER_IDS_CHANGELOG, "table number, session, chunk", "orders agent", ("orders",), partitions, None),
+        Topic(TABLES_CHANGELOG, "table number", "orders agent", ("orders",), partitions, None, _rows(lag)),
+        Topic(
+            ORDER_IDS_CHANGELOG,
+            "table number, session, chunk",
+            "orders agent",
+            ("orders",),
+            partitions,
+            None,
+            _chunks(lag),
+        ),
         Topic(DEAD_LETTERS, "topic and partition", "every agent", ("operator",), 1, events),
     ]

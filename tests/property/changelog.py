@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 MINUTE = 60_000
-COMPACTION_LAG = 10 * MINUTE  # min.compaction.lag.ms
+COMPACTION_LAG = 10 * MINUTE  # min.compaction.lag.ms; how long it is does not matter, only how often owners look in it
 
 
 @dataclass(frozen=True)
