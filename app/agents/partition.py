@@ -10,9 +10,7 @@ from app.domain.row import CHUNK_BYTES, CHUNK_IDS, NO_ROW, Chunk, Row, chunk_key
 from app.messages import Answer, Event
 from app.ports import Answers, Lane
 from app.tables.rows import Chunks, put_chunk, remove_chunk
-from app.tables.session_ids import SessionIds
-
-NO_IDS = SessionIds()
+from app.tables.session_ids import NO_IDS
 
 
 @dataclass(frozen=True, slots=True)

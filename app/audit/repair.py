@@ -6,7 +6,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from app import messages
 from app.audit.log import AuditError, Topic
-from app.domain.row import Row
+from app.domain.row import BadRowError, row_offset
 from app.settings import Settings
 from app.topics import ORDER_COMMANDS, TABLES_CHANGELOG
 
@@ -15,12 +15,19 @@ POLL_EVERY = 10_000  # records, of the hundred thousand that the producer holds
 
 
 def seen_offsets(settings: Settings) -> dict[int, int]:
-    """Partition -> the highest offset of a command that a row has seen, from the tables' changelog."""
+    """Partition -> the highest offset of a command that a row has seen, from the tables' changelog.
+
+    Raises:
+        AuditError: Kafka does not answer, or a row is of another version of this program.
+    """
     seen: dict[int, int] = {}
     for record in Topic(settings.kafka_bootstrap, TABLES_CHANGELOG).read():
         if record.value() is not None:
             partition = record.partition()
-            seen[partition] = max(seen.get(partition, -1), Row.decode(record.value()).offset)
+            try:
+                seen[partition] = max(seen.get(partition, -1), row_offset(record.value()))
+            except BadRowError as error:
+                raise AuditError(f"record {record.offset()} of {TABLES_CHANGELOG}/{partition}: {error}") from error
     return seen
 
 
@@ -28,7 +35,7 @@ def raise_ends(settings: Settings, say: Callable[[str], None]) -> int:
     """Append commands that change nothing until each log ends above what its rows have seen; returns how many.
 
     Raises:
-        AuditError: Kafka does not answer or did not take the records.
+        AuditError: Kafka does not answer or did not take the records, or a row cannot be read.
     """
     ends = Topic(settings.kafka_bootstrap, ORDER_COMMANDS).ends()
     failed: list[str] = []

@@ -1,7 +1,7 @@
 """A table's row: what its owner knows of it, and how rows and chunks of order ids travel as bytes.
 
 An accepted order id takes 32 bytes: 16 of the id's hash, 8 of the order's fingerprint, 8 of the offset at which it was
-accepted. Ids stand in the order of acceptance, so an id's place is its version. The row holds the newest few dozen; a
+accepted. Ids stand in the order of acceptance, so an id's place is its version. The row holds the newest few; a
 full chunk of them moves once to a record of its own.
 """
 
@@ -10,19 +10,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 ID_BYTES = 32
-CHUNK_IDS = 32
+# Few: the row is written anew with each order, and until Kafka compacts them the next owner reads all of these.
+CHUNK_IDS = 8
 CHUNK_BYTES = CHUNK_IDS * ID_BYTES
 
-FORMAT = 1
+FORMAT = 2  # 1 had chunks of 32 ids
 
 # format, open, session, version, base, placed in all sessions, total, offset, opened at offset, log time, opened at
 _HEAD = struct.Struct(">BBIQQQqqqqq")
+_OFFSET, _OFFSET_AT = struct.Struct(">q"), struct.calcsize(">BBIQQQq")
 _ID = struct.Struct(">16s8sq")
 _CHUNK_HEAD = struct.Struct(">Bq")
 
 
 class BadRowError(ValueError):
-    """Bytes that are no row or chunk of a format known here."""
+    """Bytes that are no row or chunk of the format known here; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +99,10 @@ class Row:
         """The row of these bytes.
 
         Raises:
-            BadRowError: they are none, or of a newer format.
+            BadRowError: they are none, or of another format.
         """
         if len(data) < _HEAD.size or data[0] != FORMAT or (len(data) - _HEAD.size) % ID_BYTES:
-            raise BadRowError(f"not a row of format {FORMAT}: {data[:16].hex()}… ({len(data)} bytes)")
+            raise BadRowError(_what_else("row", data))
         _, is_open, *rest = _HEAD.unpack_from(data)
         session, version, base, placed, total, offset, opened_offset, time, opened_at = rest
         ids = data[_HEAD.size :]
@@ -108,6 +110,18 @@ class Row:
 
 
 NO_ROW = Row()
+
+
+def row_offset(data: bytes) -> int:
+    """The offset of the row of these bytes, without all the rest of it.
+
+    Raises:
+        BadRowError: they are none, or of another format.
+    """
+    if len(data) < _HEAD.size or data[0] != FORMAT:
+        raise BadRowError(_what_else("row", data))
+    offset: int = _OFFSET.unpack_from(data, _OFFSET_AT)[0]
+    return offset
 
 
 def newer(mine: Row | None, other: Row) -> Row:
@@ -136,11 +150,24 @@ class Chunk:
         """The chunk of these bytes.
 
         Raises:
-            BadRowError: they are none, or of a newer format.
+            BadRowError: they are none, or of another format.
         """
-        if len(data) < _CHUNK_HEAD.size or data[0] != FORMAT or (len(data) - _CHUNK_HEAD.size) % ID_BYTES:
-            raise BadRowError(f"not a chunk of format {FORMAT}: {data[:16].hex()}… ({len(data)} bytes)")
+        size = len(data) - _CHUNK_HEAD.size
+        if not 0 <= size <= CHUNK_BYTES or data[0] != FORMAT or size % ID_BYTES:
+            raise BadRowError(_what_else("chunk", data))
         return Chunk(number, _CHUNK_HEAD.unpack_from(data)[1], data[_CHUNK_HEAD.size :])
+
+
+def _what_else(what: str, data: bytes) -> str:
+    """What bytes are that are no row or chunk of this format, and what to do."""
+    if data and 0 < data[0] < FORMAT:
+        return (
+            f"a {what} of format {data[0]}, from an older version of this program; this one reads format {FORMAT} "
+            "only. Go back to that version, or begin with empty state"
+        )
+    if data and FORMAT < data[0] < 32:
+        return f"a {what} of format {data[0]}, from a newer version of this program: upgrade this worker"
+    return f"no {what}: {data[:16].hex()}… ({len(data)} bytes). It was damaged: restore the topic"
 
 
 def chunk_key(table: str, session: int, number: int) -> bytes:

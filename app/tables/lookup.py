@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from app.domain.ids import id_hash
 from app.domain.row import CHUNK_IDS, NO_ROW, AcceptedId, Row, accepted_ids
 from app.tables.rows import Chunks
+from app.tables.session_ids import NO_IDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ def find_order(table: str, rows: dict[str, Row], chunks: Chunks, order_id: str) 
     if known is not None:
         return _place(row.session, known)
     for session in range(row.session, 0, -1):
-        for chunk in chunks.get((table, session), ()):
+        for chunk in chunks.get((table, session), NO_IDS).that_may_hold(wanted):
             known = chunk.find(wanted)
             if known is not None and (session < row.session or known.version < row.version):
                 return _place(session, known)

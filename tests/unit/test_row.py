@@ -4,7 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from app.domain.row import CHUNK_IDS, NO_ROW, BadRowError, Chunk, Row, chunk_key, encode_id, newer, split_chunk_key
+from app.domain.row import (
+    CHUNK_IDS,
+    FORMAT,
+    NO_ROW,
+    BadRowError,
+    Chunk,
+    Row,
+    chunk_key,
+    encode_id,
+    newer,
+    row_offset,
+    split_chunk_key,
+)
 
 
 def row_with(count: int) -> Row:
@@ -40,6 +52,34 @@ def test_bytes_that_are_no_row_are_refused() -> None:
         Chunk.decode(0, b"x")
     with pytest.raises(BadRowError):
         split_chunk_key(b"T1")
+
+
+def test_a_row_or_chunk_of_an_older_version_is_refused_with_what_to_do() -> None:
+    # As it was written when chunks had 32 ids: read with ours, its ids would get other versions.
+    row = bytes([1]) + row_with(40).encode()[1:]
+    chunk = bytes([1]) + bytes(8) + row_with(32).ids
+    for decode in (Row.decode, row_offset, lambda data: Chunk.decode(0, data)):
+        with pytest.raises(BadRowError, match=r"format 1, from an older version.*Go back to that version"):
+            decode(chunk if decode is not Row.decode else row)
+
+
+def test_a_row_or_chunk_of_a_newer_version_is_refused_with_what_to_do() -> None:
+    row = bytes([FORMAT + 1]) + row_with(1).encode()[1:]
+    for decode in (Row.decode, row_offset, lambda data: Chunk.decode(0, data)):
+        with pytest.raises(BadRowError, match=r"newer version.*upgrade this worker"):
+            decode(row)
+
+
+def test_a_chunk_with_more_ids_than_ours_is_refused() -> None:
+    with pytest.raises(BadRowError):
+        Chunk.decode(0, Chunk(0, 77, row_with(CHUNK_IDS + 1).ids).encode())
+
+
+def test_a_rows_offset_is_told_without_all_the_rest() -> None:
+    assert row_offset(row_with(3).encode()) == 103
+    assert row_offset(NO_ROW.encode()) == -1
+    with pytest.raises(BadRowError):
+        row_offset(b"\x02short")
 
 
 def test_of_two_rows_the_one_of_the_later_command_stays() -> None:
