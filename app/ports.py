@@ -1,8 +1,9 @@
 """What the views and agents need of the outside; adapters give it, the composition root hands it over."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import NoReturn, Protocol
+
+import msgspec
 
 from app.domain.menu import MenuItem
 from app.messages import Answer, Asked, Event, OrderPlaced, TableState
@@ -164,8 +165,7 @@ class DeadLetters(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A record as it stands in the log; `time` is its log time in ms."""
 
     offset: int
@@ -185,8 +185,8 @@ class LogReader(Protocol):
         """The records from `start` to before `stop` that still stand; UnavailableError while Kafka is away."""
         ...
 
-    def batches(self, topic: str, partition: int, start: int, stop: int) -> AsyncIterator[Sequence[Record]]:
-        """The same in batches, for many; UnavailableError while Kafka is away."""
+    def batches(self, topic: str, spans: Mapping[int, range]) -> AsyncIterator[tuple[int, Sequence[Record]]]:
+        """The same of many records and several partitions, in batches with their partition."""
         ...
 
 

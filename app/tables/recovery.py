@@ -5,6 +5,7 @@ many seconds after its owner died. Read in batches they take less than one. All 
 begins, what it waits for, and that no command is read before it has ended.
 """
 
+from time import perf_counter
 from typing import Any
 
 import structlog
@@ -29,17 +30,25 @@ class BatchRecovery(Recovery):  # type: ignore[misc]
             return
         # Rows first: ids that have left a row stand in their chunk by then, so whoever reads the chunks later finds
         # them. The other way round, a row that drops ids between the two reads would come without them.
-        for tp in sorted(tps, key=lambda tp: (tp.topic != TABLES_CHANGELOG, tp)):
-            read = await self._catch_up(self.tp_to_table[tp], tp)
-            destination[tp] = max(destination[tp], read - 1)
+        for topic in sorted({tp.topic for tp in tps}, key=lambda topic: (topic != TABLES_CHANGELOG, topic)):
+            mine = sorted(tp for tp in tps if tp.topic == topic)
+            ends = await self._catch_up(self.tp_to_table[mine[0]], topic, [tp.partition for tp in mine])
+            for tp in mine:
+                destination[tp] = max(destination[tp], ends[tp.partition] - 1)
 
-    async def _catch_up(self, table: Any, tp: Any) -> int:
-        """Read the partition's changelog from where the table has come to; returns the offset to go on at."""
-        start = table.positions.get(tp.partition, 0)
-        end = await self._reader.end(tp.topic, tp.partition)
-        if start < end:
-            async for records in self._reader.batches(tp.topic, tp.partition, start, end):
-                table.apply_records(tp.partition, records)
-            table.positions[tp.partition] = end
-            log.info("changelog read", topic=tp.topic, partition=tp.partition, records=end - start)
-        return end
+    async def _catch_up(self, table: Any, topic: str, partitions: list[int]) -> dict[int, int]:
+        """Read the partitions' changelog from where the table has come to; returns the offsets to go on at."""
+        began, count = perf_counter(), 0
+        ends = {partition: await self._reader.end(topic, partition) for partition in partitions}
+        spans = {partition: range(table.positions.get(partition, 0), end) for partition, end in ends.items()}
+        readings = {partition: table.reading(partition) for partition in partitions}
+        if any(spans.values()):
+            async for partition, records in self._reader.batches(topic, spans):
+                readings[partition].take(records)
+                count += len(records)
+            for reading in readings.values():
+                reading.end()
+            table.positions.update(ends)
+            seconds = round(perf_counter() - began, 3)
+            log.info("changelog read", topic=topic, partitions=partitions, records=count, seconds=seconds)
+        return ends

@@ -6,12 +6,13 @@ acknowledgement the agent waits for; and rows are held by partition, so that a p
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 from faust.tables.table import Table
 from faust.types import TP
 
-from app.domain.row import BadRowError, Chunk, Row, split_chunk_key
+from app.domain.row import BadRowError, Chunk, Row, row_offset, split_chunk_key
 from app.ports import Fatal, Record
 from app.tables.session_ids import SessionIds
 
@@ -50,21 +51,20 @@ class ChangelogTable(Table):  # type: ignore[misc]
             message = event.message
             self._apply(message.partition, message.offset, message.key, message.value)
 
-    def apply_records(self, partition: int, records: Iterable[Record]) -> None:
-        """Take in what our own recovery read."""
-        for record in records:
-            self._apply(partition, record.offset, record.key, record.value)
+    def reading(self, partition: int) -> "Reading":
+        """Our own recovery begins to read a partition's changelog."""
+        return Reading(self, partition)
 
     def _apply(self, partition: int, offset: int, key: bytes, value: bytes | None) -> None:
         self.applied += 1
         try:
             self.apply(partition, key, value)
         except BadRowError as error:
-            # Faust would log it and go on without the row, and the table's guests would start from version 0.
-            self.fatal(
-                f"record {offset} of {self.changelog_topic_name}/{partition} cannot be read: {error}. "
-                "It was written by a newer worker, or damaged: upgrade this worker, or restore the topic."
-            )
+            self.unreadable(partition, offset, error)
+
+    def unreadable(self, partition: int, offset: int, error: BadRowError) -> NoReturn:
+        """End the worker: Faust would go on without the row, and the table's guests would start from version 0."""
+        self.fatal(f"record {offset} of {self.changelog_topic_name}/{partition} cannot be read: {error}.")
 
     async def on_recovery_completed(self, active_tps: set[Any], standby_tps: set[Any]) -> None:
         """Forget what left, and say that the rest is up to date."""
@@ -92,6 +92,71 @@ def _is_read(recovery: Any, tp: TP) -> bool:
     return read is not None and last is not None and read >= last
 
 
+class Reading:
+    """A changelog's partition while it is read from where the table has come to."""
+
+    def __init__(self, table: ChangelogTable, partition: int) -> None:
+        self.table = table
+        self.partition = partition
+
+    def take(self, records: Iterable[Record]) -> None:
+        """Take in the next records."""
+        offset = -1
+        try:
+            for record in records:
+                offset = record.offset
+                self.table.apply(self.partition, record.key, record.value)
+        except BadRowError as error:
+            self.table.unreadable(self.partition, offset, error)
+
+    def end(self) -> None:
+        """All has been read."""
+
+
+@dataclass(slots=True)
+class _Newest:
+    """A table's newest row among the records read so far; `is_last`: no older one came after it."""
+
+    row_offset: int
+    record: Record
+    is_last: bool = True
+
+
+class RowReading(Reading):
+    """Rows are written with every order, and all but the newest are read in vain: only that one is decoded, at the end.
+
+    Leaves the table as if each record had been applied.
+    """
+
+    def __init__(self, table: "RowTable", partition: int) -> None:
+        super().__init__(table, partition)
+        self._stale = table.stale.setdefault(partition, set())
+        self._newest: dict[bytes, _Newest] = {}
+
+    def take(self, records: Iterable[Record]) -> None:
+        """Take in the next records."""
+        record = None
+        try:
+            for record in records:
+                if record.value is None:
+                    continue  # rows are never deleted: a tombstone is not ours
+                offset = row_offset(record.value)
+                newest = self._newest.get(record.key)
+                if newest is None:
+                    self._newest[record.key] = _Newest(offset, record)
+                elif offset >= newest.row_offset:
+                    newest.row_offset, newest.record, newest.is_last = offset, record, True
+                else:
+                    newest.is_last = False
+        except BadRowError as error:
+            self.table.unreadable(self.partition, record.offset if record else -1, error)
+
+    def end(self) -> None:
+        """All has been read: the newest rows are the table's."""
+        super().take(newest.record for newest in self._newest.values())
+        self._stale.update(key.decode() for key, newest in self._newest.items() if not newest.is_last)
+
+
 class RowTable(ChangelogTable):
     """Rows by partition and table number; `stale`: tables whose last record in the changelog is not their newest."""
 
@@ -103,6 +168,10 @@ class RowTable(ChangelogTable):
     def rows(self, partition: int) -> dict[str, Row]:
         """The rows of a partition, by table number."""
         return self.partitions_rows.setdefault(partition, {})
+
+    def reading(self, partition: int) -> RowReading:
+        """Our own recovery begins to read a partition's changelog."""
+        return RowReading(self, partition)
 
     def apply(self, partition: int, key: bytes, value: bytes | None) -> None:
         """Keep the row of the later command, whatever the order of the records."""

@@ -9,6 +9,7 @@ import pytest
 from faust.types import TP
 
 from app.domain.row import NO_ROW, Row
+from app.ports import Record
 from app.tables.rows import RowTable
 from app.topics import TABLES_CHANGELOG
 
@@ -68,6 +69,18 @@ def test_a_record_that_is_no_row_ends_the_worker(table: RowTable) -> None:
     record.message.value = b"garbage"
     with pytest.raises(EndedError, match="cannot be read"):
         table.apply_changelog_batch([record])
+
+
+def test_a_record_that_is_no_row_ends_the_worker_also_in_our_own_recovery(table: RowTable) -> None:
+    def read(value: bytes) -> None:
+        reading = table.reading(1)
+        reading.take([Record(7, 0, b"T1", good), Record(8, 0, b"T2", value)])
+        reading.end()
+
+    good, old = row_at(1).encode(), b"\x01" + row_at(2).encode()[1:]
+    for bad, why in ((b"garbage", "damaged"), (old, "older version"), (good + b"x", "damaged")):
+        with pytest.raises(EndedError, match=f"record 8 of {CHANGELOG.topic}/1 cannot be read.*{why}"):
+            read(bad)
 
 
 async def test_a_partition_that_left_is_forgotten(table: RowTable) -> None:
