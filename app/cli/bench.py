@@ -15,6 +15,7 @@ import uvloop
 
 from app.bench import burst, ledger, load, report, tokens
 from app.bench.guest import Shares
+from app.cli import _bench_recovery
 from app.cli._stack import choose, open_stack, stack_options, told
 from app.drill.drills import catchup
 
@@ -30,7 +31,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result
 @stack_options
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:
-    """Measure orders under load, a burst, an idle stack, the ledger's writes."""
+    """Measure orders under load, a burst, an idle stack, the ledger's writes, recovery after a long past."""
     choose(ctx, **options)
 
 
@@ -147,6 +148,9 @@ def _ledger(ctx: click.Context, *, orders: int, rate: float, seconds: float, as_
         click.echo("\n".join([*report.columns(outcome.facts.items()), *report.writes(writes), *outcome.problems]))
     if outcome.problems:
         sys.exit(1)
+
+
+command.add_command(_bench_recovery.command)
 
 
 def _on_stack(ctx: click.Context, plan: load.Plan, tables: int, work: Any) -> load.Result:
