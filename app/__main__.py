@@ -13,13 +13,14 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Every command's name."""
-        return sorted(module.name for module in pkgutil.iter_modules(app.cli.__path__) if module.name[0] != "_")
+        names = (module.name for module in pkgutil.iter_modules(app.cli.__path__))
+        return sorted(name.replace("_", "-") for name in names if name[0] != "_")
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name, None where there is none."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        command: click.Command = importlib.import_module(f"app.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"app.cli.{cmd_name.replace('-', '_')}").command
         return command
 
 

@@ -8,7 +8,13 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
+from app.domain.ids import are_ids, is_order_id, is_table
+
 SCHEMA = 1
+# No release comes so far: what claims a schema above is garbage, and must not stop every worker that reads it.
+LAST_SCHEMA = 9999
+# An event is no larger than its command, and a broker takes 1 MB: a command above could be accepted, but not told of.
+MAX_COMMAND_BYTES = 900_000
 
 
 def _this_schema() -> int:
@@ -24,9 +30,12 @@ class NewerSchemaError(BadMessageError):
     """A record of a schema that only newer workers know; it is no garbage, so the reader must stop and be upgraded."""
 
 
-# What an event may hold, so that whatever can be decoded can also be stored.
+# What a message may hold, so that whatever can be decoded can also be decided, told and stored.
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]  # from 1 on
+Quantity = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Claimed = Annotated[int, msgspec.Meta(ge=0, le=2**53)]  # as a guest says, who may say any number
+Address = Annotated[str, msgspec.Meta(max_length=300)]  # of a worker
 Place = Annotated[int, msgspec.Meta(ge=0, le=10**15 - 1)]  # an offset
 Amount = Annotated[int, msgspec.Meta(ge=0, le=2**53)]  # minor units
 Moment = Annotated[int, msgspec.Meta(ge=0, le=4_102_444_800_000)]  # ms since 1970, UTC; until 2100
@@ -37,8 +46,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
 
     menu_item_id: str
     name: str
-    quantity: int
-    price: int
+    quantity: Quantity
+    price: Amount
     note: str = ""
     modifiers: tuple[str, ...] = ()
 
@@ -52,16 +61,16 @@ class PlaceOrder(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="typ
     """
 
     request_id: str
-    reply_to: str
-    table: str
-    session: int
-    version: int
-    client_order_id: str
-    order_id: str
-    fingerprint: str
+    reply_to: Address
+    table: Name
+    session: Claimed
+    version: Claimed
+    client_order_id: Name
+    order_id: Name
+    fingerprint: Name
     lines: tuple[Line, ...]
-    total: int
-    currency: str
+    total: Amount
+    currency: Name
     note: str = ""
     refusal: str = ""
     schema: int = msgspec.field(default_factory=_this_schema)
@@ -71,9 +80,9 @@ class OpenSession(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ty
     """Open a table's session of this number: the one after its last."""
 
     request_id: str
-    reply_to: str
-    table: str
-    session: int
+    reply_to: Address
+    table: Name
+    session: Claimed
     schema: int = msgspec.field(default_factory=_this_schema)
 
 
@@ -81,9 +90,9 @@ class CloseSession(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="t
     """Close a table's session of this number."""
 
     request_id: str
-    reply_to: str
-    table: str
-    session: int
+    reply_to: Address
+    table: Name
+    session: Claimed
     schema: int = msgspec.field(default_factory=_this_schema)
 
 
@@ -199,10 +208,14 @@ encode = _encoder.encode
 
 
 class _Numbered(msgspec.Struct):
+    type: str
     schema: int
 
 
 _numbered = msgspec.json.Decoder(_Numbered)
+
+# Besides its own errors msgspec raises UnicodeDecodeError, a ValueError, and RecursionError for what is nested deeply.
+_NOT_DECODED = (msgspec.DecodeError, ValueError, RecursionError)
 
 
 def decode_command(data: bytes | None) -> Command:
@@ -212,7 +225,12 @@ def decode_command(data: bytes | None) -> Command:
         NewerSchemaError: it is of a newer schema.
         BadMessageError: it is none.
     """
-    return _decode(_commands, data, "a command")
+    command = _decode(_commands, data, "a command")
+    if data is not None and len(data) > MAX_COMMAND_BYTES:
+        raise BadMessageError(f"not a command: {len(data)} bytes, at most {MAX_COMMAND_BYTES} are allowed")
+    if isinstance(command, PlaceOrder) and not are_ids(command.order_id, command.fingerprint):
+        raise BadMessageError(f"not a command: {command.order_id!r} or {command.fingerprint!r} is no id or fingerprint")
+    return command
 
 
 def decode_event(data: bytes | None) -> Event:
@@ -222,13 +240,29 @@ def decode_event(data: bytes | None) -> Event:
         NewerSchemaError: it is of a newer schema.
         BadMessageError: it is none.
     """
-    return _decode(_events, data, "an event")
+    event = _decode(_events, data, "an event")
+    if isinstance(event, OrderPlaced) and not is_order_id(event.order_id):
+        raise BadMessageError(f"not an event: {event.order_id!r} is no order id")
+    if not is_table(event.table):
+        raise BadMessageError(f"not an event: {event.table!r} is no table number")
+    return event
+
+
+def check_key(message: Asked | Event, key: bytes | None) -> None:
+    """See that a record's key is its table: the key chose the partition, and with it the owner.
+
+    Raises:
+        BadMessageError: it is another one.
+    """
+    if message.table.encode() != key:
+        shown = key if key is None else key[:64]
+        raise BadMessageError(f"the message is of table {message.table!r}, but its key is {shown!r}")
 
 
 def _decode(decoder: msgspec.json.Decoder[Message], data: bytes | None, what: str) -> Message:
     try:
         message = decoder.decode(data or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _NOT_DECODED as error:
         _check(_schema_of(data))  # what is newer may well look like nothing that is known here
         raise BadMessageError(f"not {what}: {error}") from error
     _check(message.schema)
@@ -238,14 +272,14 @@ def _decode(decoder: msgspec.json.Decoder[Message], data: bytes | None, what: st
 def _schema_of(data: bytes | None) -> int:
     try:
         return _numbered.decode(data or b"").schema
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _NOT_DECODED:
         return SCHEMA
 
 
 def _check(schema: int) -> None:
-    if schema > SCHEMA:
+    if SCHEMA < schema <= LAST_SCHEMA:
         raise NewerSchemaError(
             f"schema {schema} is not known here (1 to {SCHEMA}): upgrade the readers before the writers"
         )
-    if schema < 1:
+    if schema != SCHEMA:
         raise BadMessageError(f"schema {schema} was never one")

@@ -157,10 +157,29 @@ class Answers(Protocol):
         ...
 
 
+class Consumed(Protocol):
+    """A record as the consumer hands it over; `timestamp` is its log time in ms."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
+
+
 class DeadLetters(Protocol):
     """Where records go that cannot be decoded."""
 
-    async def put(self, topic: str, partition: int, offset: int, value: bytes | None, reason: str) -> None:
+    async def put(self, record: Consumed, reason: str) -> None:
         """Set the record aside; returns once Kafka has acknowledged that."""
         ...
 

@@ -1,35 +1,115 @@
 """Records that cannot be decoded, set aside for an operator to look at."""
 
 import asyncio
-from base64 import b64encode
+from typing import Annotated
 
 import msgspec
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from app.adapters.log_writer import PolledProducer
+from app.ports import Consumed
 from app.settings import Settings
 from app.topics import DEAD_LETTERS
 
 log = structlog.get_logger(__name__)
 
-# In base64 this stays below what a broker takes (1 MB); the whole record stands at its offset still.
+SCHEMA = 1
+
+# As base64 all of this stays below what a broker takes (1 MB), else a letter would be tried for ever. What was cut can
+# be read in full where the record stands, for as long as it does.
 MAX_VALUE_BYTES = 512 * 1024
+MAX_KEY_BYTES = 64 * 1024
+MAX_HEADER_BYTES = 64 * 1024
+MAX_REASON = 1000  # characters
 RETRY_SECONDS = 1.0
 
 
-class DeadLetter(msgspec.Struct, frozen=True):
-    """A record of the `dead-letters` topic: where the record stood, why it was set aside, its value as base64.
+class BadLetterError(ValueError):
+    """A record of `dead-letters` that none of our agents or commands wrote, or that a newer release did."""
 
-    `size` is the value's length in bytes: above what `value` holds, the value was cut.
+
+Partition = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Offset = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+def _this_schema() -> int:
+    return SCHEMA
+
+
+class DeadLetter(msgspec.Struct, frozen=True, tag_field="type", tag="DeadLetter"):
+    """A record that was set aside: where it stood, when (log time, ms), why, and the record itself.
+
+    Bytes are base64. `size` is the value's length and `key_size` the key's: above what is here, they were cut.
+    `headers` is None where they were too long to be kept.
     """
 
     topic: str
-    partition: int
-    offset: int
+    partition: Partition
+    offset: Offset
+    time: int
     reason: str
-    value: str | None
+    key: bytes | None
+    key_size: int
+    value: bytes | None
     size: int
+    headers: tuple[tuple[str, bytes | None], ...] | None
+    schema: int = msgspec.field(default_factory=_this_schema)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of the record was cut."""
+        kept = len(self.value or b""), len(self.key or b"")
+        return kept == (self.size, self.key_size) and self.headers is not None
+
+
+class Resent(msgspec.Struct, frozen=True, tag_field="type", tag="Resent"):
+    """A letter's record was sent again: `letter` is the letter's offset, the rest the new record's place.
+
+    `mended` tells that another value than the record's own was sent.
+    """
+
+    letter: Offset
+    topic: str
+    partition: Partition
+    offset: Offset
+    mended: bool
+    schema: int = msgspec.field(default_factory=_this_schema)
+
+
+_decoder: msgspec.json.Decoder[DeadLetter | Resent] = msgspec.json.Decoder(DeadLetter | Resent)
+
+
+def decode_letter(data: bytes | None) -> DeadLetter | Resent:
+    """A record of `dead-letters`.
+
+    Raises:
+        BadLetterError: it is none that is known here.
+    """
+    try:
+        found = _decoder.decode(data or b"")
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise BadLetterError(f"not a dead letter: {error}") from error
+    if found.schema != SCHEMA:
+        raise BadLetterError(f"a dead letter of schema {found.schema}; {SCHEMA} is known here")
+    return found
+
+
+def letter_of(record: Consumed, reason: str) -> DeadLetter:
+    """The letter that sets a record aside."""
+    headers = tuple((name, value) for name, value in record.headers)
+    return DeadLetter(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        time=record.timestamp,
+        reason=reason[:MAX_REASON],
+        key=record.key if record.key is None else record.key[:MAX_KEY_BYTES],
+        key_size=len(record.key or b""),
+        value=record.value if record.value is None else record.value[:MAX_VALUE_BYTES],
+        size=len(record.value or b""),
+        headers=headers if len(msgspec.json.encode(headers)) <= MAX_HEADER_BYTES else None,
+    )
 
 
 class KafkaDeadLetters:
@@ -47,12 +127,12 @@ class KafkaDeadLetters:
             },
         )
 
-    async def put(self, topic: str, partition: int, offset: int, value: bytes | None, reason: str) -> None:
+    async def put(self, record: Consumed, reason: str) -> None:
         """Set the record aside; returns once Kafka has acknowledged that, and tries until then."""
-        log.error("a record was set aside", topic=topic, partition=partition, offset=offset, reason=reason)
-        data = None if value is None else b64encode(value[:MAX_VALUE_BYTES]).decode()
-        letter = msgspec.json.encode(DeadLetter(topic, partition, offset, reason[:1000], data, len(value or b"")))
-        key = f"{topic}/{partition}".encode()
+        place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+        log.error("a record was set aside", **place, reason=reason[:MAX_REASON])
+        letter = msgspec.json.encode(letter_of(record, reason))
+        key = f"{record.topic}/{record.partition}".encode()
         while True:
             try:
                 await self._send(key, letter)

@@ -128,7 +128,7 @@ class _Peer(asyncio.Protocol):
                 else:
                     host, _, port = rest.rpartition(":")
                     await loop.create_connection(lambda: self, host, int(port))
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, ValueError) as error:  # the last: an address that is none
             self._lost(repr(error))
         finally:
             self._connecting = None

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from app.messages import BadMessageError, Event, NewerSchemaError, decode_event
+from app.messages import BadMessageError, Event, NewerSchemaError, check_key, decode_event
 from app.ports import DeadLetters, EventWriter, Fatal
 
 log = structlog.get_logger(__name__)
@@ -131,16 +131,15 @@ class LedgerAgent:
     async def _write(self, records: list[Any]) -> None:
         events: list[Event] = []
         for record in records:
-            place = record.topic, record.partition, record.offset
             try:
-                events.append(decode_event(record.value))
+                events.append(_decode(record))
             except NewerSchemaError as error:
                 # No garbage, so it must not be set aside. What came before it is written; then this process ends, and
                 # again at each start, until it is of a release that knows the schema. Nothing is lost meanwhile.
                 await self._writer.write(events)
-                self._fatal(f"{place[0]}/{place[1]} offset {place[2]}: {error}")
+                self._fatal(f"{record.topic}/{record.partition} offset {record.offset}: {error}")
             except BadMessageError as error:
-                await self._dead_letters.put(*place, record.value, str(error))
+                await self._dead_letters.put(record, str(error))
         await self._writer.write(events)
 
     async def _settle_groups(self) -> None:
@@ -183,9 +182,15 @@ class LedgerAgent:
         await self._changed.wait()
 
 
+def _decode(record: Any) -> Event:
+    event = decode_event(record.value)
+    check_key(event, record.key)
+    return event
+
+
 def _event(record: Any) -> Event | None:
     """The record's event; None where it was set aside."""
     try:
-        return decode_event(record.value)
+        return _decode(record)
     except BadMessageError:
         return None

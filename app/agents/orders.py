@@ -10,13 +10,16 @@ from app import messages
 from app.agents.partition import Lanes, Partition
 from app.domain import decide as rules
 from app.domain.decide import At
-from app.domain.ids import id_hash
+from app.domain.ids import id_hash, is_table
 from app.domain.row import Row
 from app.messages import (
     Answer,
+    Asked,
     BadMessageError,
     CloseSession,
+    Command,
     NewerSchemaError,
+    Nothing,
     OpenSession,
     PlaceOrder,
     SessionClosed,
@@ -43,6 +46,7 @@ class OrdersAgent:
         fatal: Fatal,
         done: Callable[[int, int], None],
         max_in_flight: int,
+        partition_of: Callable[[str], int],
     ) -> None:
         self.partitions: dict[int, Partition] = {}
         self._leaving: list[Partition] = []
@@ -55,6 +59,7 @@ class OrdersAgent:
         self._fatal = fatal
         self._done = done
         self._max_in_flight = max_in_flight
+        self._partition_of = partition_of
         self._progress = asyncio.Event()
         writer.on_delivered(self._on_delivered)
 
@@ -166,12 +171,11 @@ class OrdersAgent:
     async def _take(self, partition: Partition, record: Any) -> None:
         at = At(record.offset, record.timestamp)
         try:
-            command = messages.decode_command(record.value)
+            command = self._decode(partition, record)
         except NewerSchemaError as error:
             self._fatal(f"{ORDER_COMMANDS}/{partition.number} offset {at.offset}: {error}")
         except BadMessageError as error:
-            log.warning("a record goes to the dead letters", offset=at.offset, reason=str(error))
-            await self._dead_letters.put(ORDER_COMMANDS, partition.number, at.offset, record.value, str(error))
+            await self._dead_letters.put(record, str(error))
             partition.complete_later(at, "", None)
             return
         if isinstance(command, PlaceOrder):
@@ -182,6 +186,22 @@ class OrdersAgent:
             partition.complete_later(at, command.reply_to, self._close(partition, command, at))
         else:
             partition.complete_later(at, "", None)
+
+    def _decode(self, partition: Partition, record: Any) -> Command:
+        command = messages.decode_command(record.value)
+        if not isinstance(command, Nothing):  # which has no table
+            messages.check_key(command, record.key)
+            if command.table not in partition.rows:
+                self._check_table(partition, command)
+        return command
+
+    def _check_table(self, partition: Partition, command: Asked) -> None:
+        """No table gets its first row where another worker may own it: it would have two logs."""
+        if not is_table(command.table):
+            raise BadMessageError(f"{command.table!r} is no table number")
+        home = self._partition_of(command.table)
+        if home != partition.number:
+            raise BadMessageError(f"table {command.table} belongs to partition {home}, not to {partition.number}")
 
     # ── what each decision leads to ───────────────────────────────────────────────────────────────────────────────────
 

@@ -23,6 +23,7 @@ class Report:
     """What the audit found.
 
     `expired` orders are older than the log and were compared without it; `behind` events the ledger had not done with.
+    `undecodable` records of the log are no events: consumers set them aside. An order that lost its event is lost, too.
     """
 
     acknowledged: int = 0
@@ -33,6 +34,7 @@ class Report:
     differing: int = 0
     expired: int = 0
     behind: int = 0
+    undecodable: int = 0
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -64,7 +66,7 @@ class Report:
             f"acknowledged={self.acknowledged} events={self.events} cassandra={self.cassandra} "
             f"lost={self.lost} duplicated={self.duplicated}"
         )
-        more = {"differing": self.differing, "expired": self.expired, "behind": self.behind}
+        more = {name: getattr(self, name) for name in ("differing", "expired", "behind", "undecodable")}
         return line + "".join(f" {name}={count}" for name, count in more.items() if count)
 
 

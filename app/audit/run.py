@@ -9,7 +9,7 @@ from app.audit.log import AuditError, Group, Topic
 from app.audit.orders import Found, Orders, Place, id_bytes, of_event
 from app.audit.store import TABLES, Store
 from app.domain.row import BadRowError, Row, newer
-from app.messages import BadMessageError, OrderPlaced, decode_event
+from app.messages import BadMessageError, NewerSchemaError, OrderPlaced, check_key, decode_event
 from app.settings import Settings
 from app.topics import LEDGER_APP, ORDER_EVENTS, TABLES_CHANGELOG
 
@@ -75,7 +75,7 @@ class _Log:
         for message in self._changelog.read():
             self._row(message.key().decode(errors="replace"), message.value())
         for message in self._topic.read():
-            self._event(message.value(), f"{ORDER_EVENTS}[{message.partition()}]@{message.offset()}")
+            self._event(message.key(), message.value(), f"{ORDER_EVENTS}[{message.partition()}]@{message.offset()}")
 
     def ledger_lag(self) -> int:
         """Events that the ledger has not done with."""
@@ -84,7 +84,10 @@ class _Log:
     def report(self, store: Store, told: list[Acknowledgement]) -> Report:
         """The comparison with Cassandra as it is now."""
         report = Report(
-            duplicated=self._found.duplicated, differing=self._found.differing, problems=list(self._found.problems)
+            duplicated=self._found.duplicated,
+            differing=self._found.differing,
+            undecodable=self._found.undecodable,
+            problems=list(self._found.problems),
         )
         stores = []
         for table in TABLES:
@@ -113,13 +116,20 @@ class _Log:
         except BadRowError as error:
             self._found.differ(f"{TABLES_CHANGELOG}, table {table}: {error}")
 
-    def _event(self, value: bytes | None, where: str) -> None:
+    def _event(self, key: bytes | None, value: bytes | None, where: str) -> None:
         try:
             event = decode_event(value)
+            check_key(event, key)
             if not isinstance(event, OrderPlaced):
                 return
             found: Found = of_event(event)
-        except (BadMessageError, ValueError) as error:
+        except NewerSchemaError as error:
+            self._found.differ(f"{where}: {error}")
+            return
+        except BadMessageError:
+            self._found.undecodable += 1
+            return
+        except ValueError as error:
             self._found.differ(f"{where}: {error}")
             return
         place = Place(event.table, event.session, event.version)

@@ -29,6 +29,8 @@ def command(acks: click.utils.LazyFile | None, wait: float, as_json: bool) -> No
         click.echo(str(report))
         for problem in report.problems:
             click.echo(f"  {problem}", err=True)
+        if report.undecodable:
+            click.echo("what cannot be decoded is listed by `python -m app dead-letters`", err=True)
         click.echo(f"read and compared in {time.monotonic() - begun:.1f} s", err=True)
     if not report.is_clean:
         sys.exit(1)

@@ -1,5 +1,6 @@
 """Ids and fingerprints: the same request always yields the same ones."""
 
+import re
 from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Protocol
@@ -16,6 +17,26 @@ class OrderedLine(Protocol):
     def note(self) -> str: ...
     @property
     def modifiers(self) -> tuple[str, ...]: ...
+
+
+_ORDER_ID = re.compile(r"o[0-9a-f]{32}")
+_ORDER_ID_AND_FINGERPRINT = re.compile(r"o[0-9a-f]{32} [0-9a-f]{16}")
+_TABLE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+
+def is_order_id(text: str) -> bool:
+    """Whether this can be a server's id of an order."""
+    return _ORDER_ID.fullmatch(text) is not None
+
+
+def are_ids(order_id: str, fingerprint: str) -> bool:
+    """Whether these can be a server's id of an order and the fingerprint of its lines; looked at once, for speed."""
+    return _ORDER_ID_AND_FINGERPRINT.fullmatch(f"{order_id} {fingerprint}") is not None
+
+
+def is_table(text: str) -> bool:
+    """Whether this can be a table number."""
+    return _TABLE.fullmatch(text) is not None
 
 
 def order_id(table: str, session: int, client_order_id: str) -> str:

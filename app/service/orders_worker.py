@@ -20,7 +20,7 @@ from app.adapters.log_reader import KafkaLogReader
 from app.adapters.log_writer import KafkaCommands, KafkaLogWriter
 from app.adapters.menu import CachedMenu
 from app.adapters.order_store import CassandraOrderStore
-from app.adapters.owners import FaustOwners, OwnRows
+from app.adapters.owners import FaustOwners, OwnRows, partition_of
 from app.adapters.tokens import signed_tokens
 from app.adapters.transport import PROMPT, batch_transport
 from app.adapters.watchdog import KafkaEnds, Watchdog, limits
@@ -82,6 +82,7 @@ class OrdersService:
             end_process,
             self._done,
             settings.orders.max_in_flight,
+            partial(partition_of, partitions=partitions),
         )
         self.rows.recovered = self._take_over
         self.own = OwnRows(self.rows, self.chunks, self.reader_for_guests, partitions, self._owned)

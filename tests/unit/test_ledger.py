@@ -61,9 +61,10 @@ class House:
         if message.generation == self.generation:
             self.acked.append(message.offset)
 
-    async def put(self, topic: str, partition: int, offset: int, value: bytes | None, reason: str) -> None:
+    async def put(self, record: Any, reason: str) -> None:
+        assert reason
         await self.letters_go.wait()
-        self.set_aside.append((offset, value))
+        self.set_aside.append((record.offset, record.value))
 
     def noack(self) -> "House":
         return self
@@ -74,7 +75,7 @@ class House:
 
     def send(self, offset: int, value: bytes | None = None) -> None:
         value = encode(SessionOpened(f"T{offset}", 1, offset)) if value is None else value
-        record = SimpleNamespace(topic="t", partition=0, offset=offset, value=value)
+        record = SimpleNamespace(topic="t", partition=0, offset=offset, key=f"T{offset}".encode(), value=value)
         message = SimpleNamespace(offset=offset, generation=self.generation)
         self.queue.put_nowait(SimpleNamespace(message=message, value=[record]))
 

@@ -1,6 +1,7 @@
 """Answers between two workers, over real sockets."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -143,3 +144,18 @@ def next_key(keys: Iterator[bytes]) -> bytes:
 def test_all_workers_read_the_same_key(tmp_path: Path) -> None:
     assert link_key(tmp_path / "keys") == link_key(tmp_path / "keys")
     assert (tmp_path / "keys" / "link.secret").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("address", ["", "nonsense", "tcp:", "tcp:x:y", "unix:\0", "unix:" + "x" * 300, "tcp:..:1"])
+async def test_an_answer_to_an_address_that_is_none_is_lost_and_nothing_else(address: str, tmp_path: Path) -> None:
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    link = Link(unix_address(tmp_path, "a"), lambda: KEY, lambda _: None)
+    link.give(address, Answer("r", "accepted"))
+    async with asyncio.timeout(5):
+        while len(asyncio.all_tasks()) > 1 or not link._peers or link._due:  # noqa: ASYNC110 - tells nobody
+            await asyncio.sleep(0.01)
+    gc.collect()
+    assert errors == []
+    assert link._peers[address]._answers == []
+    await link.stop()

@@ -19,7 +19,7 @@ from app.messages import (
 )
 
 ORDER = OrderPlaced(
-    "o1", "id-1", "T1", 1, 1, (Line("m1", "Grilled Salmon", 2, 1899, "no salt", ("x",)),), 3798, "EUR", 5, 7
+    "o" + "1" * 32, "id-1", "T1", 1, 1, (Line("m1", "Grilled Salmon", 2, 1899, "no salt", ("x",)),), 3798, "EUR", 5, 7
 )
 
 

@@ -72,7 +72,7 @@ class Log:
 
 
 def order_at(offset: int) -> bytes:
-    return encode(PlaceOrder("r", "", "T1", 1, 0, f"c{offset}", f"o{offset}", "00" * 8, (), 0, "EUR"))
+    return encode(PlaceOrder("r", "", "T1", 1, 0, f"c{offset}", f"o{offset:032x}", "00" * 8, (), 0, "EUR"))
 
 
 def own_rows(log: Log, *offsets: int) -> OwnRows:
