@@ -100,5 +100,5 @@ def all_topics(settings: Settings) -> list[Topic]:
             None,
             _chunks(lag),
         ),
-        Topic(DEAD_LETTERS, "topic and partition", "every agent", ("operator",), 1, events),
+        Topic(DEAD_LETTERS, "topic and partition", "every agent, dead-letters command", ("operator",), 1, events),
     ]
