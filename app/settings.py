@@ -51,16 +51,24 @@ class Ports(Group):
     orders_shared: Port = Field(default=8090, description="all ready order workers listen here (SO_REUSEPORT)")
     orders: Port = Field(default=8092, description="first order worker's own; the next worker has the next")
     ledger: Port = Field(default=8392, description="first ledger's own")
+    auditor: Port = Field(default=8480, description="the auditor's own")
     kafka: Port = 19092
     kafka_controller: Port = 19093
     redis: Port = 16379
     cassandra: Port = 19042
     cassandra_storage: Port = 17000
-    metrics: Port = Field(default=9192, description="first process's metrics; one each from here on")
+    metrics: Port = Field(
+        default=9192,
+        description="first order worker's metrics; each process's are as far above its own port as these: 1100",
+    )
 
     def of(self, name: str, index: int = 1) -> int:
         """The port of the ``index``-th (from 1) process of a kind, with the offset applied."""
         return int(getattr(self, name)) + self.offset + index - 1
+
+    def metrics_of(self, service: str, index: int = 1) -> int:
+        """The port of the metrics of a service's ``index``-th (from 1) process."""
+        return self.of(service, index) + self.metrics - self.orders
 
 
 class Kafka(Group):
@@ -184,6 +192,23 @@ class Orders(Group):
     )
 
 
+class Audit(Group):
+    """How the auditor, which runs beside everything else, looks after the orders."""
+
+    every: float = Field(default=1.0, gt=0, le=60, description="s between two checks")
+    rate: float = Field(
+        default=500, gt=0, description="orders per s looked for in Cassandra as the ledger writes; bounds their load"
+    )
+    repeat_rate: float = Field(
+        default=50, gt=0, description="orders per s looked for again, from the log's beginning on; 4 million a day"
+    )
+    grace: float = Field(
+        default=30.0,
+        gt=0,
+        description="s that an order must be missing; a worker that died may have sent its row and not yet its event",
+    )
+
+
 class Settings(BaseSettings):
     """All settings; build it with `load`."""
 
@@ -204,6 +229,7 @@ class Settings(BaseSettings):
     )
     workers: int = Field(default=2, ge=1, le=64, description="order workers of the local stack")
     ledgers: int = Field(default=1, ge=1, le=16, description="ledger workers of the local stack")
+    auditors: int = Field(default=1, ge=0, le=1, description="auditors of the local stack")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     restaurant: Restaurant = Restaurant()
     ports: Ports = Ports()
@@ -214,6 +240,7 @@ class Settings(BaseSettings):
     menu: Menu = Menu()
     tokens: Tokens = Tokens()
     orders: Orders = Orders()
+    audit: Audit = Audit()
 
     @classmethod
     def settings_customise_sources(

@@ -87,6 +87,16 @@ def note(orders: Orders, place: Place, found: Found, report: Report, *, may_repe
         report.differ(f"{orders.name}: {id_of(found)} is told in two ways ({place})")
 
 
+def absent(held: Mapping[str, Found | None]) -> list[str]:
+    """The sources that lack an order."""
+    return [name for name, found in held.items() if found is None]
+
+
+def contrary(order: Found, held: Mapping[str, Found | None]) -> str | None:
+    """The first source that tells an order in another way, if one does."""
+    return next((name for name, found in held.items() if found is not None and not agree(order, found)), None)
+
+
 def compare(
     rows: Mapping[str, Row],
     events: Orders,
@@ -133,9 +143,9 @@ class _Check:
 
     def _place(self, place: Place) -> None:
         event = self._events.get(place)
-        held = [store.get(place) for store in self._stores]
-        missing = [store.name for store, found in zip(self._stores, held, strict=True) if found is None]
-        first = event or next((found for found in held if found is not None), None)
+        held = {store.name: store.get(place) for store in self._stores}
+        missing = absent(held)
+        first = event or next((found for found in held.values() if found is not None), None)
         if event is None and not missing and self._log_is_cut:
             self._report.expired += 1
         elif event is None:
@@ -145,11 +155,10 @@ class _Check:
             self._report.lose(f"{name} at {place} is missing in {', '.join(missing)}")
         if first is None:
             return
-        for store, found in zip(self._stores, held, strict=True):
-            if found is not None and not agree(first, found):
-                self._report.differ(f"{store.name} tells another order than {self._events.name} at {place}")
-                return
-        self._report.cassandra += all(found is not None for found in held)
+        if (other := contrary(first, held)) is not None:
+            self._report.differ(f"{other} tells another order than {self._events.name} at {place}")
+            return
+        self._report.cassandra += None not in held.values()
 
     def rows(self) -> None:
         """A row counts the orders of all of its table's sessions."""

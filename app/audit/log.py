@@ -1,4 +1,4 @@
-"""Topics read from their beginning to their present end, beside all consumer groups."""
+"""Topics read from their beginning to their present end, or by the piece, beside all consumer groups."""
 
 import time
 from collections.abc import Iterator
@@ -16,8 +16,30 @@ class AuditError(Exception):
     """A source cannot be read; the message says which and why."""
 
 
+class RemadeError(AuditError):
+    """A topic ends before what was read of it: it was made anew, and what is known of it holds no longer."""
+
+
+def _consumer(bootstrap: str, **more: Any) -> Consumer:
+    return Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "audit",  # asked for by the library; nothing is committed
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 10,  # other requests on the connection wait behind a fetch that waits
+            # Little at a time: more is no faster, and takes memory.
+            "fetch.message.max.bytes": 256 * 1024,
+            "queued.max.messages.kbytes": 1024,
+            "fetch.queue.backoff.ms": 5,  # else, once so much is queued, it waits a second before it fetches on
+            **more,
+        }
+    )
+
+
 class Topic:
-    """One topic, read piece by piece: each `read` goes on where the last ended."""
+    """One topic, read piece by piece: each `read` goes on where the last ended; nothing is fetched in between."""
 
     def __init__(self, bootstrap: str, name: str) -> None:
         """Find the partitions.
@@ -26,17 +48,8 @@ class Topic:
             AuditError: Kafka does not answer, or there is no such topic.
         """
         self.name = name
-        self.is_cut = False  # whether the oldest records have left by their age
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "group.id": "audit",  # asked for by the library; nothing is committed
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "error",
-                "fetch.wait.max.ms": 10,  # other requests on the connection wait behind a fetch that waits
-            }
-        )
+        self.starts: dict[int, int] = {}  # the oldest records that are left, as of the last look at the ends
+        self._consumer = _consumer(bootstrap)
         try:
             found = self._consumer.list_topics(name, timeout=REQUEST).topics[name]
             if found.error is not None:
@@ -45,6 +58,11 @@ class Topic:
             self._consumer.assign([TopicPartition(name, number, OFFSET_BEGINNING) for number in self._read_to])
         except KafkaException as error:
             raise AuditError(f"Kafka at {bootstrap}: {error.args[0].str()}") from error
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the oldest records have left by their age."""
+        return any(self.starts.values())
 
     def read(self) -> Iterator[Any]:
         """The records up to the end as it is now.
@@ -55,6 +73,9 @@ class Topic:
         try:
             ends = self.ends()
             pending = {number for number, end in ends.items() if end > self._read_to[number]}
+            partitions = [TopicPartition(self.name, number) for number in self._read_to]
+            if pending:
+                self._consumer.resume(partitions)
             deadline = time.monotonic() + STALL
             while pending:
                 messages = self._consumer.consume(BATCH, timeout=BATCH_SECONDS)
@@ -64,6 +85,7 @@ class Topic:
                     raise AuditError(f"topic {self.name}: nothing came for {STALL:.0f} s")
                 for message in messages:
                     if message.error() is None:
+                        self._read_to[message.partition()] = message.offset() + 1
                         yield message
                         if message.offset() + 1 >= ends[message.partition()]:
                             pending.discard(message.partition())
@@ -72,16 +94,67 @@ class Topic:
                     else:
                         raise AuditError(f"topic {self.name}: {message.error().str()}")
             self._read_to = {number: max(end, ends[number]) for number, end in self._read_to.items()}
+            self._consumer.pause(partitions)
         except KafkaException as error:
             raise AuditError(f"topic {self.name}: {error.args[0].str()}") from error
 
     def ends(self) -> dict[int, int]:
-        """The offset after the last record, by partition."""
+        """The offset after the last record, by partition.
+
+        Raises:
+            AuditError: Kafka does not answer.
+            RemadeError: a partition ends before what was read of it.
+        """
         ends = {}
-        for number in self._read_to:
-            low, ends[number] = self._consumer.get_watermark_offsets(TopicPartition(self.name, number), timeout=REQUEST)
-            self.is_cut = self.is_cut or low > 0
+        try:
+            for number, read_to in self._read_to.items():
+                place = TopicPartition(self.name, number)
+                self.starts[number], ends[number] = self._consumer.get_watermark_offsets(place, timeout=REQUEST)
+                if ends[number] < read_to:
+                    raise RemadeError(
+                        f"topic {self.name} was made anew: partition {number} ends before offset {read_to}"
+                    )
+        except KafkaException as error:
+            raise AuditError(f"topic {self.name}: {error.args[0].str()}") from error
         return ends
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        self._consumer.close()
+
+
+class Pieces:
+    """A topic's records by their offsets, for who wants a few now and then."""
+
+    def __init__(self, bootstrap: str, name: str) -> None:
+        self._name = name
+        self._consumer = _consumer(bootstrap)
+
+    def read(self, partition: int, start: int, stop: int) -> list[Any]:
+        """The records from `start` to before `stop`, which must be there.
+
+        Raises:
+            AuditError: Kafka does not answer, or has them no longer.
+        """
+        found: list[Any] = []
+        deadline = time.monotonic() + REQUEST
+        try:
+            self._consumer.assign([TopicPartition(self._name, partition, start)])
+            while not found or found[-1].offset() + 1 < stop:
+                if time.monotonic() > deadline:
+                    raise AuditError(f"topic {self._name}: nothing came for {REQUEST:.0f} s")
+                for message in self._consumer.consume(stop - start - len(found), timeout=BATCH_SECONDS):
+                    if message.error() is None:
+                        found.append(message)
+                        deadline = time.monotonic() + REQUEST
+                    elif message.error().code() != KafkaError._PARTITION_EOF:
+                        raise AuditError(f"topic {self._name}: {message.error().str()}")
+                    else:
+                        raise AuditError(f"topic {self._name}: partition {partition} ends before offset {stop}")
+            self._consumer.unassign()
+        except KafkaException as error:
+            raise AuditError(f"topic {self._name}: {error.args[0].str()}") from error
+        return found
 
     def close(self) -> None:
         """Let go of the broker."""
@@ -101,12 +174,22 @@ class Group:
         Raises:
             AuditError: Kafka does not answer.
         """
+        ends = topic.ends()
+        done = self.committed(topic)
+        return sum(max(0, end - done[number]) for number, end in ends.items())
+
+    def committed(self, topic: Topic) -> dict[int, int]:
+        """The offset of the first record that the group is not done with, by partition.
+
+        Raises:
+            AuditError: Kafka does not answer.
+        """
         try:
-            ends = topic.ends()
-            places = self._consumer.committed([TopicPartition(topic.name, number) for number in ends], timeout=REQUEST)
-            return sum(max(0, ends[place.partition] - max(0, place.offset)) for place in places)
+            places = [TopicPartition(topic.name, number) for number in topic.starts]
+            found = self._consumer.committed(places, timeout=REQUEST)
         except KafkaException as error:
             raise AuditError(f"group {self._name}: {error.args[0].str()}") from error
+        return {place.partition: max(topic.starts[place.partition], place.offset) for place in found}
 
     def close(self) -> None:
         """Let go of the broker."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from app.messages import Line, OrderPlaced
+from app.messages import Line, OrderPlaced, check_key, decode_event
 
 MOST_VERSIONS = 1_000_000  # of one session; a number above it is no version but a fault
 
@@ -29,6 +29,31 @@ class Place(NamedTuple):
 # What a source tells of an order: its id, a hash of its money and time, and one of all else, zeros where not told. The
 # hashes are Python's own: fast, and the same within one process, which is all that is asked of them.
 Found = bytes
+
+
+class Order(NamedTuple):
+    """An order that the log tells of; `placed_at` is in ms since 1970, UTC."""
+
+    place: Place
+    found: Found
+    placed_at: int
+
+    def __str__(self) -> str:
+        return f"{id_of(self.found)} at {self.place}"
+
+
+def of_record(key: bytes | None, value: bytes | None) -> Order | None:
+    """The order of a record of `order-events`; None where it tells of something else.
+
+    Raises:
+        NewerSchemaError, BadMessageError: it is no event, or none that is known here.
+        ValueError: its order has no proper id.
+    """
+    event = decode_event(value)
+    check_key(event, key)
+    if not isinstance(event, OrderPlaced):
+        return None
+    return Order(Place(event.table, event.session, event.version), of_event(event), event.placed_at)
 
 
 def of_event(event: OrderPlaced) -> Found:

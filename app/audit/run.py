@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from app.audit.check import Acknowledgement, Report, compare, note
 from app.audit.log import AuditError, Group, Topic
-from app.audit.orders import Found, Orders, Place, id_bytes, of_event
+from app.audit.orders import Orders, Place, id_bytes, of_record
 from app.audit.store import TABLES, Store
 from app.domain.row import BadRowError, Row, newer
-from app.messages import BadMessageError, NewerSchemaError, OrderPlaced, check_key, decode_event
+from app.messages import BadMessageError, NewerSchemaError
 from app.settings import Settings
 from app.topics import LEDGER_APP, ORDER_EVENTS, TABLES_CHANGELOG
 
@@ -118,11 +118,7 @@ class _Log:
 
     def _event(self, key: bytes | None, value: bytes | None, where: str) -> None:
         try:
-            event = decode_event(value)
-            check_key(event, key)
-            if not isinstance(event, OrderPlaced):
-                return
-            found: Found = of_event(event)
+            order = of_record(key, value)
         except NewerSchemaError as error:
             self._found.differ(f"{where}: {error}")
             return
@@ -132,5 +128,5 @@ class _Log:
         except ValueError as error:
             self._found.differ(f"{where}: {error}")
             return
-        place = Place(event.table, event.session, event.version)
-        note(self._events, place, found, self._found, may_repeat=True)
+        if order is not None:
+            note(self._events, order.place, order.found, self._found, may_repeat=True)

@@ -78,7 +78,7 @@ def _changes(old: dict[str, Any], new: dict[str, Any], path: str = "") -> list[s
     for name, value in new.items():
         if isinstance(value, dict) and isinstance(old.get(name), dict):
             lines += _changes(old[name], value, f"{path}{name}__")
-        elif old.get(name) != value and name not in ("workers", "ledgers"):
+        elif old.get(name) != value and name not in ("workers", "ledgers", "auditors"):
             setting = f"BISTRO92_{path}{name}".upper()
             lines.append(f"{setting}={value} takes effect after down and up; what runs has {old.get(name)}")
     return lines
@@ -98,6 +98,7 @@ def show_addresses(settings: Settings, layout: Layout, console: Console) -> None
         ("Kafka", settings.kafka_bootstrap),
         ("Cassandra", nodes),
         ("Redis", settings.redis_url),
+        ("metrics", f"http://127.0.0.1:{settings.ports.metrics_of('auditor')}/metrics (the auditor's)"),
         ("logs", str(layout.logs)),
     ):
         console.print(f"  {name:<10} {place}", markup=False)

@@ -8,7 +8,7 @@ import click
 os.environ.setdefault("FAUST_LOOP", "uvloop")  # read when faust is imported
 sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # structlog's tracebacks in colour: 6 MB of each worker
 
-SERVICES = ("orders", "ledger")
+SERVICES = ("orders", "ledger", "auditor")
 
 
 @click.command()
@@ -24,11 +24,15 @@ def command(service: str, index: int) -> None:
         settings = all_settings.load()
     except all_settings.SettingsError as error:
         raise click.ClickException(str(error)) from error
+    from app.service.logs import set_up_logging
+
+    set_up_logging(settings)
+    if service == "auditor":  # no Faust app: it is in no consumer group, and smaller without
+        from app.service import auditor_worker
+
+        sys.exit(auditor_worker.run(settings, index))
     from faust import Worker
 
-    from app.service import common
-
-    common.set_up_logging(settings)
     from app import service as services
 
     app = services.build(service, index)

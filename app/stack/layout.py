@@ -95,15 +95,17 @@ class State:
     cluster: str  # Kafka's cluster id: every node's log carries it
     orders: int
     ledger: int
+    auditor: int = 1
 
     @property
     def workers(self) -> dict[str, int]:
         """Service -> number of worker processes."""
-        return {"orders": self.orders, "ledger": self.ledger}
+        return {"orders": self.orders, "ledger": self.ledger, "auditor": self.auditor}
 
     def scaled(self, counts: dict[str, int]) -> "State":
         """With other numbers of workers."""
-        return replace(self, orders=counts.get("orders", self.orders), ledger=counts.get("ledger", self.ledger))
+        now = {**self.workers, **counts}
+        return replace(self, orders=now["orders"], ledger=now["ledger"], auditor=now["auditor"])
 
     def save(self, layout: Layout) -> None:
         """Keep it beside the state it describes."""
@@ -143,14 +145,18 @@ def settle_state(layout: Layout, settings: Settings, cluster: str) -> State:
     """
     state = read_state(layout)
     if state is None:
-        return State(settings.nodes, cluster, settings.workers, settings.ledgers)
+        return State(settings.nodes, cluster, settings.workers, settings.ledgers, settings.auditors)
     if state.nodes != settings.nodes:
         raise StackError(
             f"the state in {layout.data_dir} was made with NODES={state.nodes}, not {settings.nodes}: "
             f"start with NODES={state.nodes}, delete the state with `make clean`, "
             "or name another folder with BISTRO92_DATA_DIR"
         )
-    asked = {"orders": ("workers", state.orders), "ledger": ("ledgers", state.ledger)}
+    asked = {
+        "orders": ("workers", state.orders),
+        "ledger": ("ledgers", state.ledger),
+        "auditor": ("auditors", state.auditor),
+    }
     return state.scaled(
         {
             service: getattr(settings, setting) if setting in settings.model_fields_set or last == 0 else last

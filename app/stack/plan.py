@@ -11,11 +11,11 @@ from app.stack import cassandra, jars, kafka, redis
 from app.stack.layout import Layout, State
 from app.stack.part import Address, Kind, Part, Step
 
-SERVICES = ("orders", "ledger")
-MOST_WORKERS = {"orders": 64, "ledger": 16}
+SERVICES = ("orders", "ledger", "auditor")
+MOST_WORKERS = {"orders": 64, "ledger": 16, "auditor": 1}
 # Seconds between SIGTERM and SIGKILL. A broker that stops last waits in vain for others to take its partitions; its
 # log is whole after a kill as well.
-GRACES: dict[str, float] = {"kafka": 10, "cassandra": 15, "redis": 5, "orders": 10, "ledger": 10}
+GRACES: dict[str, float] = {"kafka": 10, "cassandra": 15, "redis": 5, "orders": 10, "ledger": 10, "auditor": 5}
 PART_VARIABLE = "BISTRO92_STACK_PART"  # tells whose process one is, should its record be lost
 
 
@@ -50,12 +50,17 @@ def servers(settings: Settings, layout: Layout, state: State) -> list[Part]:
 
 def worker(settings: Settings, service: str, index: int) -> Part:
     """The `index`-th (from 1) worker of a service."""
+    others: list[int] = []
+    if service == "orders":
+        others.append(settings.ports.of("orders_shared"))
+    if service == "auditor":
+        others.append(settings.ports.metrics_of(service, index))
     return Part(
         name=f"{service}-{index}",
         kind="worker",
         command=[sys.executable, "-m", "app", "worker", service, "--index", str(index)],
         address=("127.0.0.1", settings.ports.of(service, index)),
-        other_ports=(("127.0.0.1", settings.ports.of("orders_shared")),) if service == "orders" else (),
+        other_ports=tuple(("127.0.0.1", port) for port in others),
         needs=("topics",),
     )
 

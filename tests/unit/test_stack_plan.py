@@ -30,12 +30,26 @@ def test_a_scaled_number_of_workers_is_kept_by_the_next_up(layout: Layout) -> No
 
 def test_a_number_of_workers_that_is_asked_for_outright_wins(layout: Layout) -> None:
     State(1, "cluster", 4, 2).save(layout)
-    assert settle_state(layout, Settings(workers=2, data_dir=layout.data_dir), "").workers == {"orders": 2, "ledger": 2}
+    settled = settle_state(layout, Settings(workers=2, data_dir=layout.data_dir), "")
+    assert settled.workers == {"orders": 2, "ledger": 2, "auditor": 1}
 
 
 def test_a_service_that_was_scaled_to_nothing_comes_back_with_the_next_up(layout: Layout) -> None:
-    State(1, "cluster", 0, 0).save(layout)
-    assert settle_state(layout, Settings(data_dir=layout.data_dir), "").workers == {"orders": 2, "ledger": 1}
+    State(1, "cluster", 0, 0, 0).save(layout)
+    settled = settle_state(layout, Settings(data_dir=layout.data_dir), "")
+    assert settled.workers == {"orders": 2, "ledger": 1, "auditor": 1}
+
+
+def test_a_state_from_before_there_was_an_auditor_gets_one(layout: Layout) -> None:
+    layout.state.write_text('{"nodes": 1, "cluster": "cluster", "orders": 4, "ledger": 2}')
+    assert settle_state(layout, Settings(data_dir=layout.data_dir), "") == State(1, "cluster", 4, 2, 1)
+
+
+def test_a_stack_runs_without_auditor_when_told_so(layout: Layout) -> None:
+    settings = Settings(auditors=0, data_dir=layout.data_dir)
+    counts = settle_state(layout, settings, "").workers
+    assert counts["auditor"] == 0
+    assert not any(part.name.startswith("auditor") for part in plan.workers(settings, counts))
 
 
 def test_the_number_of_nodes_is_that_of_the_state_unless_another_is_asked_for(layout: Layout) -> None:

@@ -1,0 +1,197 @@
+"""The auditor beside a running stack: each of its alarms, raised for a real reason, and its silence."""
+
+import json
+import signal
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import confluent_kafka as ck
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.adapters.cassandra import new_cluster
+from app.audit.store import TABLES
+from app.domain.ids import order_id
+from app.domain.row import Row
+from app.messages import Line, OrderPlaced, encode
+from app.topics import ORDER_EVENTS, TABLES_CHANGELOG
+from tests.stack import Stack, new_stack
+
+pytestmark = pytest.mark.stack
+
+ORDERS = 5
+GRACE = 2.0  # s
+WITHIN = 90.0  # s
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """A stack of these tests' own, since they leave behind what no audit should find."""
+    with new_stack(WORKERS="1", LEDGERS="1", AUDIT__GRACE=str(GRACE), AUDIT__EVERY="0.3") as stack:
+        stack.up()
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def cassandra(stack: Stack) -> Iterator[Any]:
+    """A connection of an operator who can write."""
+    cluster = new_cluster(stack.settings, timeout=30)
+    yield cluster.connect(stack.settings.cassandra.keyspace)
+    cluster.shutdown()
+
+
+def append(stack: Stack, topic: str, table: str, value: bytes) -> None:
+    """A record that no worker wrote."""
+    producer = ck.Producer({"bootstrap.servers": stack.settings.kafka_bootstrap, "partitioner": "murmur2_random"})
+    producer.produce(topic, value, table.encode())
+    assert producer.flush(30) == 0
+
+
+def figures(stack: Stack) -> dict[str, float]:
+    """The auditor's metrics: name without prefix and unit's noise, of Cassandra by table."""
+    port = stack.settings.ports.metrics_of("auditor")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        page = answer.read().decode()
+    return {
+        sample.labels.get("table", sample.name.removeprefix("bistro92_audit_")): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+    }
+
+
+def until(stack: Stack, condition: Callable[[dict[str, float]], object]) -> dict[str, float]:
+    """The figures once the condition holds."""
+    deadline = time.monotonic() + WITHIN
+    while True:
+        found = figures(stack)
+        if condition(found):
+            return found
+        assert time.monotonic() < deadline, f"{found}\n{stack.log('auditor-1')}"
+        time.sleep(0.1)
+
+
+def place(stack: Stack, orders: int = ORDERS) -> str:
+    """Place orders at a table of its own, one after the other; the table's number."""
+    table = f"A-{uuid.uuid4().hex[:8]}"
+    headers = {"Authorization": f"Bearer {stack.token(table)}"}
+    for version in range(orders):
+        items = [{"menu_item_id": "m1", "quantity": 1}]
+        body = {"table_number": table, "items": items, "version": version, "order_id": f"id-{version}"}
+        request = urllib.request.Request(f"{stack.url}/orders", json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.status == 201
+    return table
+
+
+def event_of(table: str, client_id: str, offset: int) -> bytes:
+    """The event of a table's first order."""
+    line = Line("m1", "Soup", 1, 550)
+    placed_at = int(time.time() * 1000)
+    the_id = order_id(table, 1, client_id)
+    return encode(OrderPlaced(the_id, client_id, table, 1, 1, (line,), 550, "EUR", placed_at, offset))
+
+
+def all_verified(found: dict[str, float]) -> bool:
+    counts = {found["acknowledged_orders"], found["event_orders"], *(found[table] for table in TABLES)}
+    return len(counts) == 1 and found["unverified_events"] == found["unwritten_events"] == 0
+
+
+def test_what_was_acknowledged_is_what_the_log_tells_and_every_table_holds(stack: Stack) -> None:
+    before = until(stack, lambda found: "acknowledged_orders" in found)["acknowledged_orders"]
+    place(stack)
+    found = until(stack, lambda found: found["acknowledged_orders"] == before + ORDERS and all_verified(found))
+    assert (found["lost_orders"], found["duplicated_orders"], found["differing_orders"]) == (0, 0, 0)
+    assert found["unwritten_age_seconds"] == 0
+    assert abs(time.time() - found["check_timestamp_seconds"]) < WITHIN
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_row_that_is_gone_is_a_lost_order_until_it_is_back(stack: Stack, cassandra: Any, table: str) -> None:
+    place(stack)
+    until(stack, all_verified)
+    result = cassandra.execute(f"SELECT * FROM {table} LIMIT 1")
+    row = dict(zip(result.column_names, result.one(), strict=True))
+    key = [column.name for column in cassandra.cluster.metadata.keyspaces[cassandra.keyspace].tables[table].primary_key]
+    where = " AND ".join(f"{name} = %s" for name in key)
+    cassandra.execute(f"DELETE FROM {table} WHERE {where}", [row[name] for name in key])
+    found = until(stack, lambda found: found["lost_orders"])
+    assert found["lost_orders"] == 1
+    assert found[table] == found["acknowledged_orders"] - 1
+    assert found["unwritten_age_seconds"] >= GRACE
+    named = f"{row['order_id']} at table {row['table_number']}, session {row['session']}, version {row['version']}"
+    assert f"{named} is lost: it is missing in {table}" in stack.whole_log("auditor-1")
+    columns = ", ".join(row), ", ".join(["%s"] * len(row))
+    cassandra.execute(f"INSERT INTO {table} ({columns[0]}) VALUES ({columns[1]})", list(row.values()))
+    found = until(stack, lambda found: not found["lost_orders"])
+    assert all_verified(found)
+    assert f"{named} is found again" in stack.whole_log("auditor-1")
+
+
+def test_an_order_that_its_row_accepted_is_lost_while_its_event_is_missing(stack: Stack) -> None:
+    table = "GHOST"
+    append(stack, TABLES_CHANGELOG, table, Row(session=1, version=1, placed=1, offset=0).encode())
+    assert until(stack, lambda found: found["lost_orders"])["lost_orders"] == 1
+    assert f"table {table}'s row counts 1 orders, the log 0" in stack.whole_log("auditor-1")
+    append(stack, ORDER_EVENTS, table, event_of(table, "id-1", 0))
+    found = until(stack, lambda found: not found["lost_orders"] and all_verified(found))
+    assert found["differing_orders"] == 0
+
+
+def test_while_cassandra_stands_still_the_age_grows_and_nothing_is_lost(stack: Stack) -> None:
+    before = until(stack, all_verified)
+    stack.kill("cassandra-1", signal.SIGSTOP)
+    try:
+        began = time.time()
+        place(stack)
+        found = until(stack, lambda found: found["unwritten_age_seconds"] > 3 * GRACE)
+        assert found["unwritten_age_seconds"] <= time.time() - began
+        found = until(stack, lambda found: found["event_orders"] == before["event_orders"] + ORDERS)
+        assert found["acknowledged_orders"] == before["acknowledged_orders"] + ORDERS
+        assert (found["lost_orders"], found["orders_by_day"]) == (0, before["orders_by_day"])
+        assert found["unwritten_events"] > ORDERS  # and its session's
+        until(stack, lambda found: time.time() - found["check_timestamp_seconds"] > 3 * GRACE)
+    finally:
+        stack.kill("cassandra-1", signal.SIGCONT)
+    found = until(stack, lambda found: all_verified(found) and found["unwritten_age_seconds"] == 0)
+    assert (found["lost_orders"], found["duplicated_orders"]) == (0, 0)
+    assert found["check_timestamp_seconds"] > began + 3 * GRACE
+
+
+def test_kafka_and_the_ledger_may_go_away_and_the_auditor_goes_on(stack: Stack) -> None:
+    pid = stack.pid("auditor-1")
+    waits = stack.whole_log("auditor-1").count("the audit waits")
+    killed = {name: stack.kill(name, signal.SIGKILL) for name in ("kafka-1", "ledger-1")}
+    back = time.time()
+    for name, gone in killed.items():
+        stack.wait_ready(name, other_than=gone)
+    place(stack)
+    found = until(stack, lambda found: all_verified(found) and found["check_timestamp_seconds"] > back)
+    assert (found["lost_orders"], found["duplicated_orders"]) == (0, 0)
+    assert stack.pid("auditor-1") == pid
+    assert stack.whole_log("auditor-1").count("the audit waits") <= waits + 1
+
+
+def test_a_second_order_at_a_place_is_a_duplicate(stack: Stack) -> None:
+    table = place(stack)
+    until(stack, all_verified)
+    append(stack, ORDER_EVENTS, table, event_of(table, "stranger", 10**9))
+    found = until(stack, lambda found: found["duplicated_orders"] and found["unverified_events"] == 0)
+    assert (found["duplicated_orders"], found["lost_orders"]) == (1, 0)
+    stranger = f"{order_id(table, 1, 'stranger')} at table {table}, session 1, version 1"
+    assert f"duplicated: {stranger}, orders_by_session has {order_id(table, 1, 'id-0')}" in stack.whole_log("auditor-1")
+    round_of = found["round_timestamp_seconds"]
+    found = until(stack, lambda found: found["round_timestamp_seconds"] > round_of + 2 * GRACE)
+    assert (found["duplicated_orders"], found["lost_orders"]) == (1, 0)
+
+
+def test_a_restarted_auditor_begins_again_and_comes_to_the_same_figures(stack: Stack) -> None:
+    before = until(stack, lambda found: found["duplicated_orders"] == 1)
+    killed = stack.kill("auditor-1", signal.SIGTERM)
+    stack.wait_ready("auditor-1", other_than=killed)
+    counted = ("acknowledged_orders", "event_orders", *TABLES, "lost_orders", "duplicated_orders", "differing_orders")
+    after = until(stack, lambda found: all(found.get(name) == before[name] for name in counted))
+    assert after["check_timestamp_seconds"] > before["check_timestamp_seconds"]
+    assert "Traceback" not in stack.whole_log("auditor-1")

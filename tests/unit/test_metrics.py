@@ -1,0 +1,88 @@
+"""Metrics are named as Prometheus asks for, and a process serves those that it keeps and no others."""
+
+import socket
+import urllib.error
+import urllib.request
+
+import pytest
+from prometheus_client import generate_latest
+
+from app import metrics
+from app.adapters.exposition import serve_health, serve_metrics
+from app.metrics import Metric, Metrics
+from app.settings import Settings
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return refusal.code, refusal.read().decode()
+
+
+def test_every_metric_has_a_name_of_its_own_a_unit_and_a_meaning() -> None:
+    names = [metric.full_name for metric in metrics.ALL]
+    assert len(set(names)) == len(names) > 0
+    declared = [value for value in vars(metrics).values() if isinstance(value, Metric)]
+    assert set(declared) == set(metrics.ALL)
+    for metric in metrics.ALL:
+        assert metric.full_name.endswith(f"_{metric.unit}")
+        assert metric.meaning
+        assert bool(metric.buckets) == (metric.kind == "histogram")
+
+
+def test_a_process_serves_its_metrics_and_no_others() -> None:
+    kept, port = Metrics(), free_port()
+    kept.gauge(metrics.AUDIT_LOST).set(2)
+    serve_metrics(kept.registry, port)
+    status, page = get(port, "/metrics")
+    assert status == 200
+    assert "\nbistro92_audit_lost_orders 2.0\n" in page
+    assert "audit_events" not in page
+    assert "process_resident_memory_bytes" in page
+
+
+def test_a_metric_is_kept_as_what_it_is_declared() -> None:
+    with pytest.raises(AssertionError, match="is a gauge"):
+        Metrics().counter(metrics.AUDIT_LOST)
+    kept = Metrics()
+    kept.counter(Metric("counter", "test", "orders", "Orders")).inc()
+    kept.histogram(Metric("histogram", "test", "seconds", "Time", buckets=(0.1, 1))).observe(0.5)
+    page = generate_latest(kept.registry).decode()
+    assert "bistro92_test_orders_total 1.0" in page
+    assert 'bistro92_test_seconds_bucket{le="1.0"} 1.0' in page
+
+
+def test_health_says_why_not() -> None:
+    reasons: list[str | None] = ["not yet", None]
+    port = free_port()
+    serve_health(lambda: reasons[0], lambda: reasons[1], port)
+    assert get(port, "/health/ready") == (503, '{"error":"Service unavailable","detail":"not yet"}')
+    assert get(port, "/health/live") == (200, '{"status":"alive"}')
+    assert get(port, "/") == (404, '{"error":"Not found"}')
+    reasons[:] = [None, "hangs"]
+    assert get(port, "/health/ready") == (200, '{"status":"ready"}')
+    assert get(port, "/health/live")[0] == 503
+
+
+def test_each_process_has_a_port_for_its_metrics_beside_its_own() -> None:
+    ports = Settings().ports
+    assert ports.metrics_of("orders") == 9192
+    assert ports.metrics_of("orders", 3) == 9194
+    assert ports.metrics_of("auditor") == ports.of("auditor") + 1100
+    moved = ports.model_copy(update={"offset": 700})
+    assert moved.metrics_of("ledger", 2) == ports.metrics_of("ledger", 2) + 700
+    services = [("orders", 64), ("ledger", 16), ("auditor", 1)]
+    own = {ports.of(name, index) for name, most in services for index in range(1, most + 1)}
+    beside = {ports.metrics_of(name, index) for name, most in services for index in range(1, most + 1)}
+    assert len(own) == len(beside) == 81
+    assert not own & beside
