@@ -27,6 +27,8 @@ def _consumer(bootstrap: str, **more: Any) -> Consumer:
             "group.id": "audit",  # asked for by the library; nothing is committed
             "enable.auto.commit": False,
             "enable.partition.eof": True,
+            "log_level": 2,  # else each attempt to reach a broker that is away is a line
+            "reconnect.backoff.max.ms": 1000,
             "auto.offset.reset": "error",
             "fetch.wait.max.ms": 10,  # other requests on the connection wait behind a fetch that waits
             # Little at a time: more is no faster, and takes memory.
@@ -166,7 +168,7 @@ class Group:
 
     def __init__(self, bootstrap: str, name: str) -> None:
         self._name = name
-        self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": name, "enable.auto.commit": False})
+        self._consumer = _consumer(bootstrap, **{"group.id": name})
 
     def lag(self, topic: Topic) -> int:
         """How many records of the topic the group has not committed yet.
