@@ -10,6 +10,7 @@ too, so that a counterexample can be cut down to what it needs.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -17,11 +18,12 @@ from app.domain.row import Row
 from app.messages import Asked, PlaceOrder
 from tests.property.changelog import COMPACTION_LAG, MINUTE, Changelog
 from tests.property.dice import Dice
+from tests.property.lane import Lane
 from tests.property.promises import DAY, Promises, Record
 from tests.property.restaurant import HOUR, close_session, open_session, place
 from tests.property.rules import ALL, Rules
 from tests.property.telling import decided, short
-from tests.property.worker import Lane, Worker
+from tests.property.worker import Worker
 
 CHECK_EVERY = COMPACTION_LAG // 4
 TABLES = ("T1", "T2")
@@ -30,14 +32,17 @@ TABLES = ("T1", "T2")
 class World:
     """Kafka, the guests, the workers, and those who look whether all promises hold."""
 
-    def __init__(self, rules: Rules = ALL, *, tell: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, rules: Rules = ALL, *, tell: Callable[[str], None] | None = None, new_worker: Any = Worker
+    ) -> None:
         self.rules = rules
+        self.new_worker = new_worker
         self.promises = Promises(tell)
-        self.now = 0
-        self.last_check = 0
+        self.now = self.last_check = DAY  # no record is from before 1970, whatever a broker's clock says
         self.log: list[Record] = []
         self.rows = Changelog()
         self.ids = Changelog()
+        self.events = 0
         self.committed = 0
         self.owner: Worker | None = None
         self.zombies: list[Worker] = []
@@ -135,7 +140,7 @@ class World:
     def _take_over(self) -> Worker:
         if self.owner is None:
             self.started += 1
-            self.owner = Worker(f"w{self.started}", self, self.rules)
+            self.owner = self.new_worker(f"w{self.started}", self, self.rules)
             self.owner.take_over()
             self.promises.say(f"{self.owner.name} takes over at {self.committed}")
         return self.owner
@@ -163,7 +168,7 @@ class World:
         """A worker hears of what has arrived."""
         if worker := self._worker(dice):
             lane = worker.lanes[("rows", "events", "ids")[dice.pick(3)]]
-            lane.acked = min(lane.delivered, lane.acked + 1 + dice.pick(6))
+            lane.acknowledge(1 + dice.pick(6))
             worker.advance()
 
     def do_settle(self, dice: Dice) -> None:
@@ -242,7 +247,7 @@ class World:
     def _settle(self, worker: Worker) -> None:
         for name, lane in worker.lanes.items():
             self._deliver(worker, name, len(lane.queue))
-            lane.acked = lane.delivered
+            lane.acknowledge(1 << 30)
         worker.advance()
 
     # Topics
@@ -250,10 +255,10 @@ class World:
     def _deliver(self, worker: Worker, name: str, count: int) -> None:
         lane: Lane = worker.lanes[name]
         for _ in range(min(count, len(lane.queue))):
-            record = lane.queue.popleft()
-            lane.delivered += 1
+            record = lane.arrive({"rows": self.rows.end, "ids": self.ids.end, "events": self.events}[name])
             self.promises.say(f"{worker.name}'s record arrives in {name}: {short(record)}")
             if name == "events":
+                self.events += 1
                 self.promises.take_event(record)
             else:
                 key, value = record

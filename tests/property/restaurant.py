@@ -1,9 +1,11 @@
 """Commands as the views append them, for the property tests."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest import mock
 
+from app.agents import partition as partition_module
 from app.domain import row as row_module
 from app.domain.ids import fingerprint, order_id
 from app.messages import CloseSession, Line, OpenSession, PlaceOrder
@@ -52,11 +54,7 @@ def close_session(session: int = 1, table: str = "T1") -> CloseSession:
 def chunks_of(count: int) -> Iterator[None]:
     """Chunks of so few ids that short runs fill many."""
     patched: dict[str, Any] = {"CHUNK_IDS": count, "CHUNK_BYTES": count * row_module.ID_BYTES}
-    before = {name: getattr(row_module, name) for name in patched}
-    for name, value in patched.items():
-        setattr(row_module, name, value)
-    try:
+    with ExitStack() as patches:
+        for module in (row_module, partition_module):
+            patches.enter_context(mock.patch.multiple(module, **patched))
         yield
-    finally:
-        for name, value in before.items():
-            setattr(row_module, name, value)

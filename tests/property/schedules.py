@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 from tests.property.dice import Dice
 from tests.property.log_model import World
 from tests.property.promises import BrokenError
 from tests.property.restaurant import chunks_of, open_session
 from tests.property.rules import ALL, Rules
+from tests.property.worker import Worker
 
 Schedule = list[tuple[str, int]]
 SECOND = 1_000
@@ -74,7 +76,12 @@ def schedule_of(seed: int, length: int = 150, favour: str = "") -> Schedule:
 
 
 def run(
-    schedule: Schedule, rules: Rules = ALL, *, chunk_ids: int = 2, tell: Callable[[str], None] | None = None
+    schedule: Schedule,
+    rules: Rules = ALL,
+    *,
+    chunk_ids: int = 2,
+    tell: Callable[[str], None] | None = None,
+    new_worker: Any = Worker,
 ) -> World:
     """Let it all happen.
 
@@ -82,7 +89,7 @@ def run(
         BrokenError: a promise did not hold.
     """
     with chunks_of(chunk_ids):
-        world = World(rules, tell=tell)
+        world = World(rules, tell=tell, new_worker=new_worker)
         world.append(open_session(1, "T1"))
         world.append(open_session(1, "T2"))
         for action, number in schedule:

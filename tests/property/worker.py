@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -29,6 +29,7 @@ from app.domain.ids import id_hash
 from app.domain.row import NO_ROW, Chunk, Row, chunk_key, split_chunk_key
 from app.messages import Event, OpenSession, OrderPlaced, PlaceOrder, SessionOpened
 from app.messages import SessionClosed as SessionClosedEvent
+from tests.property.lane import Lane
 from tests.property.rules import Rules
 
 if TYPE_CHECKING:
@@ -37,21 +38,6 @@ if TYPE_CHECKING:
 
 START = At(-1, 0)
 OVERLOADED = 4  # decisions in flight from which a worker without the rule skips
-
-
-@dataclass
-class Lane:
-    """One topic's partition as a producer sees it: sent, delivered and known to be delivered, each in order."""
-
-    queue: deque[Any] = field(default_factory=deque)
-    sent: int = 0
-    delivered: int = 0
-    acked: int = 0
-
-    def send(self, record: Any) -> None:
-        """Hand over a record."""
-        self.queue.append(record)
-        self.sent += 1
 
 
 @dataclass

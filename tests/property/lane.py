@@ -1,0 +1,30 @@
+"""The way of the model's records to a topic."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Lane:
+    """One topic's partition as a producer sees it: sent, delivered and known to be delivered, each in order."""
+
+    queue: deque[Any] = field(default_factory=deque)
+    sent: int = 0
+    delivered: int = 0
+    acked: int = 0
+
+    def send(self, record: Any) -> None:
+        """Hand over a record."""
+        self.queue.append(record)
+        self.sent += 1
+
+    def arrive(self, offset: int) -> Any:
+        """The next record, which arrives at this offset."""
+        del offset
+        self.delivered += 1
+        return self.queue.popleft()
+
+    def acknowledge(self, count: int) -> None:
+        """The worker hears that so many records more have arrived."""
+        self.acked = min(self.delivered, self.acked + count)
