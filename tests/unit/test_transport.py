@@ -1,0 +1,205 @@
+"""Faust's consumer as we have it: fetches, hand-over and commits; on Faust's own objects, without a broker."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faust.transport.drivers.aiokafka import Consumer, Transport
+from faust.types import TP
+
+from app.adapters import transport as module
+from app.adapters.transport import Fetching, batch_transport, transport
+from app.service.common import App, new_app
+from app.settings import Settings
+
+HERE = TP("order-commands", 1)
+CHANGELOG = TP("orders-tables-changelog", 1)
+
+
+@pytest.fixture
+async def app(tmp_path: Any) -> App:  # in a loop: Faust would make one of its own
+    return new_app(Settings(data_dir=tmp_path), "orders", 1, port=6066)
+
+
+@pytest.fixture
+def new_bench(app: App) -> Iterator[Callable[..., "Bench"]]:
+    benches: list[Bench] = []
+
+    def new(transport: Any = None) -> Bench:
+        benches.append(Bench(app, transport or batch_transport(app, Fetching(1, 20))))
+        return benches[-1]
+
+    yield new
+    for bench in benches:
+        bench.consumer._thread.thread_loop.close()  # of the thread that never ran
+
+
+@pytest.fixture
+def bench(new_bench: Callable[..., "Bench"]) -> "Bench":
+    return new_bench()
+
+
+class Channel:
+    """Where an agent listens."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Any] = asyncio.Queue()
+
+
+class Bench:
+    """A consumer whose fetches the test gives, and an agent's channel."""
+
+    def __init__(self, app: App, transport: Any) -> None:
+        self.called: list[int] = []
+        self.seeks = 0
+        self.fetched: list[Any] = []
+        self.channel = Channel()
+        self.consumer = transport.create_consumer(
+            self._callback, on_partitions_revoked=self._nothing, on_partitions_assigned=self._nothing
+        )
+        self.consumer._wait_next_records = self._wait_next_records
+        self.consumer.perform_seek = self._seek
+        app.topics._tp_index[HERE] = {self.channel}  # type: ignore[attr-defined]
+
+    async def _nothing(self, *_: Any) -> None: ...
+
+    async def _callback(self, message: Any) -> None:
+        self.called.append(message.offset)
+
+    async def _seek(self) -> None:
+        self.seeks += 1
+
+    async def _wait_next_records(self, timeout: float) -> Any:
+        return self.fetched.pop(0)
+
+    async def fetch(self, *offsets: int, tp: TP = HERE) -> None:
+        self.fetched.append(({tp: [record(tp, offset) for offset in offsets]}, None))
+        await self.consumer._drain()
+
+    @property
+    def handed_over(self) -> list[list[int]]:
+        queue = self.channel.queue
+        return [[each.offset for each in queue.get_nowait().value] for _ in range(queue.qsize())]
+
+
+def record(tp: TP, offset: int) -> Any:
+    return SimpleNamespace(
+        topic=tp.topic,
+        partition=tp.partition,
+        offset=offset,
+        timestamp=1_700_000_000_000,
+        timestamp_type=1,
+        headers=(),
+        key=b"T1",
+        value=b"{}",
+        checksum=None,
+        serialized_key_size=2,
+        serialized_value_size=2,
+    )
+
+
+async def test_a_fetch_waits_as_long_as_we_say(app: App, new_bench: Callable[..., Bench]) -> None:
+    def of(transport: Any) -> Any:
+        created = new_bench(transport).consumer._thread._create_worker_consumer(transport)
+        created._closed = True  # it never began
+        return created
+
+    theirs, ours = of(Transport(app.conf.broker_consumer, app)), of(transport(app, Fetching(7, 33)))
+    assert (theirs._fetch_min_bytes, theirs._fetch_max_wait_ms) == (1, 1500)  # else Faust has changed: look again
+    assert (ours._fetch_min_bytes, ours._fetch_max_wait_ms) == (7, 33)
+
+
+async def test_an_agent_gets_what_a_fetch_brought_as_one_event(bench: Bench) -> None:
+    await bench.fetch(5, 6, 8)
+    event = bench.channel.queue.get_nowait()
+    assert [each.offset for each in event.value] == [5, 6, 8]
+    assert (event.message.offset, event.message.tracked) == (8, True)
+    assert not bench.consumer.unacked  # nothing that a stop or a rebalance would wait for
+    await bench.fetch(7, 8, 9)  # after a seek, some of it once more
+    assert bench.handed_over == [[9]]
+
+
+async def test_only_what_is_done_is_committed_and_nothing_beyond_a_hole(
+    app: App, new_bench: Callable[..., Bench]
+) -> None:
+    theirs, ours = new_bench(Transport(app.conf.broker_consumer, app)).consumer, new_bench().consumer
+    for consumer in (theirs, ours):
+        consumer._committed_offset[HERE] = 4
+    theirs._acked[HERE] = [6]
+    assert theirs._new_offset(HERE) is None
+    theirs._committed_offset[HERE] = 5
+    theirs._acked[HERE] = [6]
+    assert theirs._new_offset(HERE) == 7  # 5 was not acknowledged: once this fails, Faust has it right
+    ours.done(HERE, 5)
+    ours._acked[HERE] = [6, 7]
+    committed: list[Mapping[TP, int]] = []
+
+    async def commit(offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
+        committed.append(dict(offsets))
+        ours._committed_offset.update(offsets)
+        return True
+
+    ours._commit_offsets = commit
+    await ours.force_commit()
+    await ours.force_commit()
+    assert committed == [{HERE: 5}]
+
+
+async def test_who_loses_a_partition_commits_no_more_of_it(bench: Bench) -> None:
+    consumer = bench.consumer
+    consumer.done(HERE, 5)
+    await consumer.on_partitions_revoked({HERE})
+    assert list(consumer._filter_tps_with_pending_acks()) == []
+
+
+async def test_the_changelog_goes_to_recovery_record_by_record(app: App, bench: Bench) -> None:
+    app.tables._changelogs[CHANGELOG.topic] = None  # type: ignore[attr-defined,assignment]
+    await bench.fetch(1, 2, tp=CHANGELOG)
+    assert bench.called == [1, 2]
+
+
+async def test_what_was_fetched_for_another_assignment_is_dropped(app: App, bench: Bench) -> None:
+    bench.consumer.stop_flow()
+    await bench.fetch(5)
+    assert (bench.handed_over, bench.seeks) == ([], 1)
+    bench.consumer.resume_flow()
+    bench.fetched.append(({HERE: [record(HERE, 5)]}, {CHANGELOG}))  # paused since
+    await bench.consumer._drain()
+    assert bench.handed_over == []
+
+    async def hand_over_and_rebalance(tp: TP, fetched: Any) -> None:
+        app.consumer_generation_id += 1
+        await real(tp, fetched)
+
+    real, bench.consumer._hand_over = bench.consumer._hand_over, hand_over_and_rebalance
+    other = TP(HERE.topic, 2)
+    app.topics._tp_index[other] = {bench.channel}  # type: ignore[attr-defined]
+    bench.fetched.append(({HERE: [record(HERE, 5)], other: [record(other, 6)]}, None))
+    await bench.consumer._drain()
+    assert bench.handed_over == [[5]]  # the second partition's records are of the assignment before
+
+
+async def test_an_agent_that_is_behind_holds_the_fetches_up_until_the_flow_stops(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_BATCHES_WAITING", 1)
+    await bench.fetch(5)
+    waiting = asyncio.create_task(bench.fetch(6))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    bench.consumer.stop_flow()  # a rebalance does not wait for it
+    await waiting
+    assert bench.handed_over == [[5]]
+    bench.consumer.resume_flow()
+    await bench.fetch(6)
+    assert bench.handed_over == [[6]]
+
+
+@pytest.mark.parametrize(
+    "name", ["_new_offset", "_filter_tps_with_pending_acks", "_drain_messages", "on_partitions_revoked"]
+)
+def test_what_we_put_in_the_place_of_fausts_own_is_still_called_so(name: str) -> None:
+    assert hasattr(Consumer, name)
