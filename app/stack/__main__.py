@@ -10,8 +10,8 @@ import psutil
 
 from app.settings import SettingsError, load
 from app.stack.layout import Layout, StackError, read_state
-from app.stack.process import describe
-from app.stack.supervisor import Supervisor, hold_lock
+from app.stack.process import describe, hold_lock
+from app.stack.supervisor import Supervisor
 
 
 def main() -> int:

@@ -15,11 +15,27 @@ from concurrent.futures import Future
 from kafka.admin import KafkaAdminClient, MemberToRemove
 from kafka.errors import KafkaError, NoError, UnknownMemberIdError
 
+from app.stack import plan, probe
+from app.topics import LEDGER_APP, ORDERS_APP
+
+GROUPS = (ORDERS_APP, LEDGER_APP)
 SECONDS = 2.0  # for all of it; it takes 0.05, and a session time-out ends what could not be done
 
 
 class GroupError(Exception):
     """The member could not be taken out; says why."""
+
+
+async def take_out(bootstrap: str, name: str, say: Callable[[str], None]) -> None:
+    """Take the worker `name`, whose process is gone, out of its group, and say so; a failure is only said."""
+    group, begun = plan.service_of(name), time.monotonic()
+    if group not in GROUPS:
+        return
+    try:
+        if await remove(bootstrap, group, name):
+            say(f"{name} was taken out of the group {group} in {time.monotonic() - begun:.2f} s")
+    except GroupError as error:
+        say(f"{name} stays in the group {group} until its session ends: {error}")
 
 
 async def remove(bootstrap: str, group: str, client: str, seconds: float = SECONDS) -> int:
@@ -34,11 +50,27 @@ async def remove(bootstrap: str, group: str, client: str, seconds: float = SECON
     deadline = time.monotonic() + seconds
     try:
         async with asyncio.timeout(seconds):
-            return await _in_thread(lambda: _remove(bootstrap, group, client, deadline))
+            broker = await _answering(bootstrap)
+            return await _in_thread(lambda: _remove(broker, group, client, deadline))
     except TimeoutError as error:
         raise GroupError(f"Kafka does not answer within {seconds:g} s") from error
-    except KafkaError as error:
+    except GroupError:
+        raise
+    except Exception as error:  # whatever it is: the session's end does the same, and a keeper must go on
         raise GroupError(repr(error)) from error
+
+
+async def _answering(bootstrap: str) -> str:
+    """The first broker that answers: the library leaves a thread and sockets behind when it finds none."""
+
+    async def ask(address: str) -> str | None:
+        host, _, port = address.rpartition(":")
+        return address if await probe.ready("kafka", (host, int(port))) else None
+
+    for answer in asyncio.as_completed([ask(address) for address in bootstrap.split(",")]):
+        if address := await answer:
+            return address
+    raise GroupError("no broker answers")
 
 
 async def _in_thread(work: Callable[[], int]) -> int:
@@ -56,11 +88,11 @@ async def _in_thread(work: Callable[[], int]) -> int:
     return await asyncio.wrap_future(result)
 
 
-def _remove(bootstrap: str, group: str, client: str, deadline: float) -> int:
+def _remove(broker: str, group: str, client: str, deadline: float) -> int:
     milliseconds = int(max(0.1, deadline - time.monotonic()) * 1000)
     # A client for each time: to connect takes 0.02 s, and a kept one would have to follow coordinators that move.
     admin = KafkaAdminClient(
-        bootstrap_servers=bootstrap.split(","), request_timeout_ms=milliseconds, bootstrap_timeout_ms=milliseconds
+        bootstrap_servers=[broker], request_timeout_ms=milliseconds, bootstrap_timeout_ms=milliseconds
     )
     try:
         found = admin.describe_groups([group])[group]

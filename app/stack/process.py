@@ -1,6 +1,7 @@
 """Processes that outlive whoever started them: each has a record, by which any later supervisor finds it again."""
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 import psutil
 
@@ -175,3 +177,14 @@ async def stop_everything(layout: Layout) -> None:
 def restarted(old: Record | None, new: Record, last_exit: str) -> Record:
     """The record of a process that takes an ended one's place."""
     return replace(new, restarts=old.restarts + 1 if old else 0, last_exit=last_exit)
+
+
+def hold_lock(layout: Layout) -> TextIO | None:
+    """The supervisor's lock, None if another holds it; it is free again when the process ends, however."""
+    lock = layout.lock.open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock

@@ -6,7 +6,6 @@ life; a new one adopts it by its records.
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -15,7 +14,6 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TextIO
 
 import psutil
 
@@ -163,18 +161,8 @@ class Supervisor:
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
     async def take_out(self, name: str) -> None:
-        """Take a worker whose process is gone out of its group: others get its partitions before its session ends.
-
-        The next process of that name is started only afterwards, so that it is never the one that is taken out.
-        """
-        group, begun = plan.service_of(name), time.monotonic()
-        if group not in plan.SERVICES:
-            return
-        try:
-            if await groups.remove(self.settings.kafka_bootstrap, group, name):
-                self.say(f"{name} was taken out of the group {group} in {time.monotonic() - begun:.2f} s")
-        except groups.GroupError as error:
-            self.say(f"{name} stays in the group {group} until its session ends: {error}")
+        """Take a worker whose process is gone out of its group; only then is the next one started."""
+        await groups.take_out(self.settings.kafka_bootstrap, name, self.say)
 
     async def watch_readiness(self, part: Part, record: Record) -> None:
         """Set the part's event once it answers."""
@@ -354,14 +342,3 @@ class Supervisor:
             await asyncio.sleep(LOG_CHECK)
             for log in self.layout.logs.glob("*.log"):
                 process.rotate(log)
-
-
-def hold_lock(layout: Layout) -> TextIO | None:
-    """The supervisor's lock, None if another holds it; it is free again when the process ends, however."""
-    lock = layout.lock.open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    return lock
