@@ -143,14 +143,28 @@ def test_a_version_that_was_passed_over_is_lost_while_the_table_orders_on(evenin
     assert evening.said[1] == "the order at table T1, session 1, version 2 is found again"
 
 
-def test_a_lost_order_stays_lost_when_the_next_one_shows_its_place(evening: Evening) -> None:
+def lose_the_last_of_two(evening: Evening) -> None:
     evening.row("T1", 2)
     evening.events(*of_t1(1))
     evening.compare()
     evening.compare(after=GRACE)
+    assert evening.book.lost == 1
+
+
+def test_a_lost_order_stays_lost_when_the_next_ones_show_its_place_and_run_ahead_of_their_row(evening: Evening) -> None:
+    lose_the_last_of_two(evening)
     for version in (3, 4, 5):
         evening.row("T1", version)
-        evening.events(*of_t1(version))
+        evening.events(*of_t1(version, version + 1))
+        evening.compare(after=1)
+        assert evening.book.lost == 1
+
+
+def test_a_lost_order_stays_lost_when_the_next_party_orders_on(evening: Evening) -> None:
+    lose_the_last_of_two(evening)
+    for version in (1, 2, 3):
+        evening.row("T1", 2 + version, session=2, version=version)
+        evening.events(Place("T1", 2, version))
         evening.compare(after=1)
         assert evening.book.lost == 1
 
