@@ -151,11 +151,12 @@ def lose_the_last_of_two(evening: Evening) -> None:
     assert evening.book.lost == 1
 
 
-def test_a_lost_order_stays_lost_when_the_next_ones_show_its_place_and_run_ahead_of_their_row(evening: Evening) -> None:
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_a_lost_order_stays_lost_once_when_the_next_ones_show_its_place(evening: Evening, ahead: int) -> None:
     lose_the_last_of_two(evening)
     for version in (3, 4, 5):
         evening.row("T1", version)
-        evening.events(*of_t1(version, version + 1))
+        evening.events(*of_t1(version, version + ahead))
         evening.compare(after=1)
         assert evening.book.lost == 1
 
