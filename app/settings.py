@@ -75,6 +75,9 @@ class Kafka(Group):
     """The log."""
 
     bootstrap: str = Field(default="", description="host:port,…; empty: the local stack's brokers")
+    client_port: int = Field(
+        default=0, ge=0, le=65535, description="where clients reach the local stack's brokers; 0: the brokers' own port"
+    )
     partitions: int = Field(
         default=4,
         ge=1,
@@ -125,6 +128,7 @@ class Cassandra(Group):
     """The store of what happened."""
 
     hosts: str = Field(default="", description="addresses, comma-separated; empty: the local stack's nodes")
+    client_port: int = Field(default=0, ge=0, le=65535, description="of these hosts; 0: the local stack's nodes' own")
     keyspace: str = Field(default="bistro92", pattern="^[a-z][a-z0-9_]{0,47}$")
     data_center: str = Field(default="dc1", min_length=1, description="whose replicas answer LOCAL_QUORUM")
     replication: dict[str, int] = Field(
@@ -261,10 +265,15 @@ class Settings(BaseSettings):
         """The loopback address of each node of the local stack: 127.0.0.1, 127.0.0.2, …"""
         return [f"127.0.0.{index}" for index in range(1, self.nodes + 1)]
 
+    @property
+    def kafka_client_port(self) -> int:
+        """The port that the local stack's brokers name to their clients."""
+        return self.kafka.client_port or self.ports.of("kafka")
+
     @cached_property
     def kafka_bootstrap(self) -> str:
         """``host:port,…`` of the brokers."""
-        port = self.ports.of("kafka")
+        port = self.kafka_client_port
         return self.kafka.bootstrap or ",".join(f"{host}:{port}" for host in self.node_addresses)
 
     @property
@@ -276,6 +285,11 @@ class Settings(BaseSettings):
     def cassandra_hosts(self) -> list[str]:
         """Addresses of the Cassandra nodes to start from."""
         return self.cassandra.hosts.split(",") if self.cassandra.hosts else self.node_addresses
+
+    @property
+    def cassandra_client_port(self) -> int:
+        """The port at which every Cassandra node answers."""
+        return self.cassandra.client_port or self.ports.of("cassandra")
 
     @property
     def cassandra_replication(self) -> dict[str, int]:

@@ -55,7 +55,7 @@ def new_cluster(settings: Settings, hosts: Sequence[str] | None = None, timeout:
     )
     return Cluster(
         hosts or settings.cassandra_hosts,
-        port=settings.ports.of("cassandra"),
+        port=settings.cassandra_client_port,
         protocol_version=PROTOCOL,
         connection_class=LibevConnection,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},

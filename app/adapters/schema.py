@@ -107,7 +107,7 @@ def _connected(settings: Settings, deadline: float, wait: float) -> Iterator[Ses
             cluster.shutdown()
             tries += 1
             if time.monotonic() + RETRY_SECONDS > deadline:
-                port = settings.ports.of("cassandra")
+                port = settings.cassandra_client_port
                 raise SchemaError(
                     f"Cassandra does not answer at {', '.join(settings.cassandra_hosts)} port {port} "
                     f"(waited {wait:g} s): {describe(error)}"

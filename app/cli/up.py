@@ -91,7 +91,7 @@ def show_addresses(settings: Settings, layout: Layout, console: Console) -> None
         StackError: no token is to be had, or the views do not answer.
     """
     own = [str(status.port) for status in client.statuses(settings, layout) if status.name.startswith("orders-")]
-    nodes = ", ".join(f"{host}:{settings.ports.of('cassandra')}" for host in settings.node_addresses)
+    nodes = ", ".join(f"{host}:{settings.cassandra_client_port}" for host in settings.node_addresses)
     for name, place in (
         ("orders", f"{settings.orders_url} (the workers' own: {', '.join(own)})"),
         ("docs", f"{settings.orders_url}/docs"),

@@ -44,6 +44,7 @@ def part(settings: Settings, layout: Layout, java: str, cluster: str, node: int)
             "voters": ",".join(voters),
             "host": host,
             "port": port,
+            "client_port": settings.kafka_client_port,
             "controller_port": controller_port,
             "data_dir": data,
             "replication": settings.nodes,

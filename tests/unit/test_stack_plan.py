@@ -97,6 +97,25 @@ def test_three_nodes_share_the_ring_evenly_and_elect_among_three(layout: Layout)
     assert set(voters.pop().split(",")) == {f"{node}@127.0.0.{node}:19093" for node in (1, 2, 3)}
 
 
+def test_clients_are_told_another_port_than_the_servers_own_where_something_stands_between(layout: Layout) -> None:
+    given = {"kafka": {"client_port": 29001}, "cassandra": {"client_port": 29002}}
+    settings = Settings.model_validate({"data_dir": layout.data_dir, **given})
+    assert (settings.kafka_bootstrap, settings.cassandra_client_port) == ("127.0.0.1:29001", 29002)
+    data = layout.data_dir / "kafka-1" / "data"
+    data.mkdir(parents=True)
+    (data / "meta.properties").touch()  # made already: no Java is run
+    broker = kafka.part(settings, layout, "java", "cluster", 1)
+    broker.prepare()
+    lines = (data.parent / "server.properties").read_text().splitlines()
+    assert "advertised.listeners=CLIENTS://127.0.0.1:29001" in lines
+    assert "listeners=CLIENTS://127.0.0.1:19092,CONTROLLER://127.0.0.1:19093" in lines
+    assert broker.address == ("127.0.0.1", 19092)
+    store = cassandra.part(settings, layout, "java", 1)
+    store.prepare()
+    config = yaml.safe_load((layout.data_dir / store.name / "conf" / "cassandra.yaml").read_text())
+    assert config["native_transport_port"] == store.address[1] == 19042
+
+
 def test_a_cluster_id_is_never_taken_for_an_option() -> None:
     assert not any(kafka.new_cluster().startswith("-") for _ in range(1000))
 
