@@ -7,6 +7,7 @@ import msgspec
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message
 
+from app.adapters.librdkafka import link_config
 from app.adapters.log_writer import PolledProducer
 from app.ports import Consumed
 from app.settings import Settings
@@ -119,8 +120,7 @@ class KafkaDeadLetters:
         self._producer = PolledProducer(
             "dead-letters",
             {
-                "bootstrap.servers": settings.kafka_bootstrap,
-                "client.id": "bistro92-dead-letters",
+                **link_config(settings, "bistro92-dead-letters"),
                 "enable.idempotence": True,
                 "message.timeout.ms": 0,  # tried until the process ends: its record is not acknowledged before
                 "partitioner": "murmur2_random",

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from app.adapters.librdkafka import link_config
 from app.ports import Record, UnavailableError
 from app.settings import Settings
 
@@ -25,7 +26,7 @@ class KafkaLogReader:
 
     def __init__(self, settings: Settings, timeout: float = 5.0) -> None:
         self._config: dict[str, Any] = {
-            "bootstrap.servers": settings.kafka_bootstrap,
+            **link_config(settings, "bistro92-log-reader"),
             "group.id": "bistro92-log-reader",  # asked for by the library; nothing is joined or committed
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from app.adapters.librdkafka import link_config
 from app.ports import Fatal
 from app.settings import Settings
 
@@ -121,8 +122,7 @@ class KafkaLogWriter:
         self._producer = PolledProducer(
             "log-writer",
             {
-                "bootstrap.servers": settings.kafka_bootstrap,
-                "client.id": "bistro92-log-writer",
+                **link_config(settings, "bistro92-log-writer"),
                 "enable.idempotence": True,
                 # Tried until the process ends: an owner that gave up would have decided what nobody learns of.
                 "message.timeout.ms": 0,
@@ -173,8 +173,7 @@ class KafkaCommands:
         self._producer = PolledProducer(
             "commands",
             {
-                "bootstrap.servers": settings.kafka_bootstrap,
-                "client.id": "bistro92-commands",
+                **link_config(settings, "bistro92-commands"),
                 "enable.idempotence": False,
                 "message.timeout.ms": int(settings.orders.view_deadline * 1000),
                 "request.timeout.ms": int(settings.orders.view_deadline * 1000),

@@ -8,9 +8,13 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from aiokafka.client import ConnectionGroup
+from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 from faust.events import Event
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
+
+from app.adapters.librdkafka import ANSWER_SECONDS
 
 MAX_BATCHES_WAITING = 16  # before an agent; more wait in Kafka
 WAIT_SECONDS = 0.002  # until an agent that is behind is looked at again
@@ -46,6 +50,7 @@ def _transport(app: Any, fetching: Fetching, consumer: type[Any]) -> Transport:
             created = super()._create_worker_consumer(transport)
             created._fetch_min_bytes = fetching.min_bytes
             created._fetch_max_wait_ms = fetching.max_wait_ms
+            give_up_dead_connections(created)
             return created
 
     class ThreadedConsumer(consumer):  # type: ignore[misc]
@@ -57,6 +62,32 @@ def _transport(app: Any, fetching: Fetching, consumer: type[Any]) -> Transport:
 
     FetchingTransport.Consumer = ThreadedConsumer
     return FetchingTransport(app.conf.broker_consumer, app)
+
+
+def give_up_dead_connections(consumer: Any) -> None:
+    """Have a connection closed, and made anew, that owes an answer for ANSWER_SECONDS.
+
+    The library has one time-out for all, and it must be long, as who joins a group waits for all others to join. A
+    connection that was lost without a word would hold up fetches and heartbeats for as long.
+    """
+    client = consumer._client
+    send, patience = client.send, client._request_timeout_ms / 1000
+    client._request_timeout_ms = int(ANSWER_SECONDS * 1000)  # of each connection that is made from here on
+
+    async def bounded(node_id: int, request: Any, *, group: Any = ConnectionGroup.DEFAULT) -> Any:
+        if not isinstance(request, (JoinGroupRequest, SyncGroupRequest)):
+            return await send(node_id, request, group=group)
+        await client.ready(node_id, group=group)
+        connection = client._conns.get((node_id, group))
+        if connection is not None:
+            connection._request_timeout = patience
+        try:
+            return await send(node_id, request, group=group)
+        finally:
+            if connection is not None:
+                connection._request_timeout = ANSWER_SECONDS
+
+    client.send = bounded
 
 
 class BatchConsumer(Consumer):  # type: ignore[misc]
