@@ -9,6 +9,7 @@ from app.settings import Settings
 
 # Faust sets its loggers to DEBUG and builds every record: a tenth of a worker's time.
 NOISY = ("faust", "mode", "aiokafka", "kafka", "cassandra")
+REPEAT_SECONDS = 5.0
 
 
 def set_up_logging(settings: Settings) -> None:
@@ -38,11 +39,30 @@ def set_up_logging(settings: Settings) -> None:
         )
     )
     handler.addFilter(_is_no_chatter)
+    handler.addFilter(Seldom())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in NOISY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+class Seldom(logging.Filter):
+    """Lets aiokafka say the same thing once per REPEAT_SECONDS: without a broker it says forty things a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is to be logged."""
+        if not record.name.startswith("aiokafka"):
+            return True
+        what = record.name, str(record.msg)
+        if record.created - self._said.get(what, 0.0) < REPEAT_SECONDS:
+            return False
+        self._said[what] = record.created
+        return True
 
 
 def _is_no_chatter(record: logging.LogRecord) -> bool:
