@@ -1,7 +1,7 @@
 """Every drill there is, in the order in which they are run: drills on equal stands stand together."""
 
 from app.drill.drill import Drill
-from app.drill.drills import catchup, everything, ledger, mixed, replay, sequence, servers, workers
+from app.drill.drills import catchup, everything, ledger, links, mixed, replay, sequence, servers, workers
 
 ORDERS = (
     Drill("mixed", "32 tables; a tenth each sent twice, stale, again later", lambda stack, _: mixed.run(stack)),
@@ -14,6 +14,7 @@ DRILLS: tuple[Drill, ...] = (
     *workers.DRILLS,
     *ledger.DRILLS,
     *servers.ON_ONE_NODE,
+    *links.DRILLS,
     *everything.DRILLS,
     *servers.ON_THREE_NODES,
 )
