@@ -24,7 +24,6 @@ KEY_BYTES = 32  # of the hash's own length; PyJWT refuses a shorter one
 RESCAN_SECONDS = 30.0  # until a retired key is retired everywhere
 UNKNOWN_KEY_RESCAN_SECONDS = 1.0  # a flood of forged key ids must not become a flood of directory reads
 CACHE_SIZE = 16_384  # tokens; several for each table of a large deployment
-LEEWAY_SECONDS = 10  # a token signed by a machine whose clock is a little ahead
 MAX_TOKEN = 4096  # characters
 
 
@@ -116,9 +115,16 @@ class SignedTokens:
     """Signs and verifies tokens; verified ones are remembered until they expire or a key changes."""
 
     def __init__(
-        self, keys: Keys, *, issuer: str, audience: str, ttl_seconds: float, clock: Callable[[], float] = time.time
+        self,
+        keys: Keys,
+        *,
+        issuer: str,
+        audience: str,
+        ttl_seconds: float,
+        clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Read the keys.
+        """Read the keys. The `clock` tells when tokens end, `ticks` when the keys are looked at again.
 
         Raises:
             KeysError: they cannot be read or made.
@@ -128,6 +134,7 @@ class SignedTokens:
         self._audience = audience
         self._ttl = ttl_seconds
         self._clock = clock
+        self._ticks = ticks  # a clock that is set back must not put off a new key by hours
         self._live: dict[str, bytes] = {}
         self._signing: Key
         self._next_scan = 0.0
@@ -151,29 +158,28 @@ class SignedTokens:
 
     def verify(self, token: str) -> Claims | None:
         """Who holds this token; None for one that is forged, expired or not of this deployment."""
-        now = self._clock()
-        if now >= self._next_scan:
-            self._rescan(now)
+        if self._ticks() >= self._next_scan:
+            self._rescan()
         claims = self._verified.get(token)
         if claims is None:
-            claims = self._decode(token, now)
+            claims = self._decode(token)
             if claims is None:
                 return None
             if len(self._verified) >= CACHE_SIZE:
                 del self._verified[next(iter(self._verified))]  # the oldest; one that is in use comes back at once
             self._verified[token] = claims
-        if now >= claims.expires:
+        if self._clock() >= claims.expires:
             del self._verified[token]
             return None
         return claims
 
-    def _decode(self, token: str, now: float) -> Claims | None:
+    def _decode(self, token: str) -> Claims | None:
         if len(token) > MAX_TOKEN:
             return None
         try:
             key_id = jwt.get_unverified_header(token).get("kid")
-            if key_id not in self._live and now >= self._next_unknown_scan:
-                self._rescan(now)
+            if key_id not in self._live and self._ticks() >= self._next_unknown_scan:
+                self._rescan()
             if not isinstance(key_id, str) or key_id not in self._live:
                 return None
             payload = jwt.decode(
@@ -182,11 +188,11 @@ class SignedTokens:
                 algorithms=[ALGORITHM],
                 audience=self._audience,
                 issuer=self._issuer,
-                leeway=LEEWAY_SECONDS,
-                # Expiry is judged by `verify` on each use, by one clock.
                 options={
                     "require": ["iss", "aud", "iat", "exp"],
-                    "verify_exp": False,
+                    "verify_exp": False,  # judged by `verify` on each use, by one clock
+                    # A clock that was set back must not log out every pad whose token is from before.
+                    "verify_iat": False,
                     "enforce_minimum_key_length": True,
                 },
             )
@@ -195,7 +201,8 @@ class SignedTokens:
             return None
         return _claims(payload)
 
-    def _rescan(self, now: float) -> None:
+    def _rescan(self) -> None:
+        now = self._ticks()
         self._next_scan = now + RESCAN_SECONDS
         self._next_unknown_scan = now + UNKNOWN_KEY_RESCAN_SECONDS
         try:
