@@ -49,7 +49,7 @@ def supervisor(layout: Layout) -> Overseer | None:
     """The supervisor that runs, if one does."""
     try:
         facts = json.loads((layout.run / "supervisor.json").read_text(encoding="utf-8"))
-        record = Record("supervisor", facts["pid"], facts["created"], facts["since"])
+        record = Record("supervisor", facts["pid"], facts["created"], facts["boot"], facts["since"])
         found = Overseer(record, facts["settings"], facts["steps"], facts["failures"])
     except (OSError, ValueError, KeyError):
         return None

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -18,7 +19,8 @@ from app.stack.layout import Layout, write_atomically
 from app.stack.part import Part
 from app.stack.plan import GRACES, PART_VARIABLE, SERVICES, service_of
 
-CLOCK_STEP = 2.0  # s by which a process's start may seem to move when the clock is set
+JITTER = 2.0  # s by which a process's start may seem to move: the machine's own is told in whole seconds
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 LOG_LIMIT = 20 * 1024 * 1024  # bytes; beyond, a log becomes NAME.log.1
 
 
@@ -28,8 +30,9 @@ class Record:
 
     name: str
     pid: int
-    created: float  # s since the epoch; with the pid it names one process, ids are used again
-    since: str  # the same as UTC ISO time
+    created: float  # s since the machine's start, which no set clock moves; process ids are used again
+    boot: str  # names that start of the machine, empty where nothing does
+    since: str  # when it was created, as UTC ISO time
     restarts: int = 0
     last_exit: str = ""
 
@@ -38,10 +41,15 @@ class Record:
         """Whether that very process runs."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.created) < CLOCK_STEP
+            same = self.boot == _boot() and abs(_created(process) - self.created) < JITTER
             return same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was created."""
+        return time.time() - psutil.boot_time() - self.created
 
     def send(self, signal_number: int) -> None:
         """Signal it, and the group that it leads; nothing if it is gone."""
@@ -59,9 +67,22 @@ def describe(name: str, pid: int, restarts: int = 0, last_exit: str = "") -> Rec
     Raises:
         psutil.NoSuchProcess: it does not.
     """
-    created = psutil.Process(pid).create_time()
-    since = datetime.fromtimestamp(created, UTC).isoformat(timespec="milliseconds")
-    return Record(name, pid, created, since, restarts, last_exit)
+    process = psutil.Process(pid)
+    since = datetime.fromtimestamp(process.create_time(), UTC).isoformat(timespec="milliseconds")
+    return Record(name, pid, _created(process), _boot(), since, restarts, last_exit)
+
+
+def _created(process: psutil.Process) -> float:
+    """Seconds from the machine's start to the process's: both are told by the clock, and move with it."""
+    created: float = process.create_time() - psutil.boot_time()
+    return created
+
+
+def _boot() -> str:
+    try:
+        return BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def write(layout: Layout, record: Record) -> None:

@@ -123,7 +123,7 @@ class Supervisor:
                 finally:
                     for watch in watches:
                         watch.cancel()
-                lived = time.time() - record.created
+                lived = record.age
                 pause = PAUSE_FIRST if lived > STEADY else pause
                 self.say(f"{part.name} ended ({last_exit}) after {lived:.1f} s; starting it again in {pause:g} s")
                 await self.take_out(part.name)
@@ -168,7 +168,7 @@ class Supervisor:
         """Set the part's event once it answers."""
         while not await probe.ready(part.kind, part.address):  # noqa: ASYNC110 - nothing tells us
             await asyncio.sleep(PROBE_EVERY)
-        self.say(f"{part.name} is ready, {time.time() - record.created:.1f} s after its start")
+        self.say(f"{part.name} is ready, {record.age:.1f} s after its start")
         if part.name in self.ready:
             self.ready[part.name].set()
 
@@ -329,6 +329,7 @@ class Supervisor:
         facts = {
             "pid": me.pid,
             "created": me.created,
+            "boot": me.boot,
             "since": me.since,
             "settings": self.settings.model_dump(mode="json"),
             "steps": {name: event.is_set() for name, event in self.done.items()},

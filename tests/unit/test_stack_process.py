@@ -58,6 +58,29 @@ def test_a_record_names_its_process_and_no_other_with_the_same_id(layout: Layout
         child.kill()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="sets the clock as Linux tells it")
+@pytest.mark.parametrize("hours", [2, -2])
+def test_a_record_names_its_process_also_when_the_clock_was_set(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    with start(layout) as child:
+        record = recorded(layout, child)
+        booted = psutil.boot_time()
+        monkeypatch.setattr("psutil._pslinux.boot_time", lambda: booted + hours * 3600)
+        is_moved = abs(psutil.Process(child.pid).create_time() - booted) > 3600
+        is_alive = record.alive
+        child.kill()
+    assert is_moved
+    assert is_alive
+
+
+def test_a_record_from_before_the_machine_started_anew_names_nothing(layout: Layout) -> None:
+    with start(layout) as child:
+        is_alive = replace(recorded(layout, child), boot="another").alive
+        child.kill()
+    assert not is_alive
+
+
 def test_an_ended_process_that_nobody_collected_is_not_alive(layout: Layout) -> None:
     with start(layout) as child:
         record = recorded(layout, child)
