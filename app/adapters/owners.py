@@ -126,7 +126,8 @@ class OwnRows:
                     command = decode_command(record.value)
                 except BadMessageError as error:
                     raise UnavailableError(f"command {record.offset} cannot be read: {error}") from error
-                assert isinstance(command, PlaceOrder)
+                if not isinstance(command, PlaceOrder):
+                    raise UnavailableError(f"command {record.offset} was lost; a repair stands in its place")
                 orders.append(order_placed(command, versions[record.offset], record.offset, record.time))
         return sorted(orders, key=lambda order: order.version)
 

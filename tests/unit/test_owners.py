@@ -12,7 +12,7 @@ from faust.types import TP
 from app.adapters.owners import MAX_READS, FaustOwners, OwnRows
 from app.domain.claims import Claims
 from app.domain.row import Row, encode_id
-from app.messages import OrderPlaced, PlaceOrder, TableState, encode
+from app.messages import Nothing, OrderPlaced, PlaceOrder, TableState, encode
 from app.ports import LogReader, Record, UnavailableError
 from app.tables.rows import ChunkTable, RowTable
 from app.topics import TABLES_CHANGELOG
@@ -101,6 +101,14 @@ async def test_guests_who_read_much_at_once_are_put_off() -> None:
     log.go_on.set()
     assert [len(orders) for orders in await asyncio.gather(*waiting)] == [1] * MAX_READS
     assert len(await own.orders_of_session("T1", 1, 0)) == 1
+
+
+async def test_an_order_whose_command_was_lost_and_filled_up_by_a_repair_is_not_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(f"{__name__}.order_at", lambda _: encode(Nothing()))
+    with pytest.raises(UnavailableError):
+        await own_rows(Log(), 7).orders_of_session("T1", 1, 0)
 
 
 async def test_a_log_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
