@@ -9,7 +9,7 @@ MARGIN = 0.2  # of the session: between the coordinator's clock and ours, and un
 
 
 class Heartbeat:
-    """Watches the heartbeats of Faust's consumer.
+    """Watches the heartbeats of Faust's consumer. Can go when aiokafka tells when the last one was answered.
 
     While the last answered one is younger than the session time-out less a margin, no other worker can own what this
     one owns.

@@ -1,6 +1,7 @@
 """Producers on librdkafka: one for what an owner decided, one for commands.
 
-Faust's own producer is not used on the way of an order: its changelog buffer swallows failures.
+Faust's own producer is not used on the way of an order: its changelog buffer swallows failures. Can go when
+Faust awaits what it writes before it commits.
 """
 
 import asyncio

@@ -197,7 +197,7 @@ class FaustOwners:
         return _orders.decode(await self._get(self._owner(table), path))
 
     def _urls(self) -> dict[TP, str]:
-        # What Faust's own table router looks at, without its producer in between.
+        # What Faust's own table router looks at, without its producer in between; can go when that is public.
         urls: dict[TP, str] = self._app.assignor._tps_url
         return {tp: url for tp, url in urls.items() if tp.topic == TABLES_CHANGELOG}
 

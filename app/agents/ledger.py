@@ -68,6 +68,7 @@ class LedgerAgent:
 
     async def take(self, stream: Any) -> None:
         """Take what comes, one event for what a fetch brought of a partition, as long as there is room."""
+        # noack: Faust acknowledges what it has handed over; can go when it waits.
         async for batch in stream.noack().events():
             if self._closing:
                 continue  # it is read again at the next start

@@ -148,6 +148,7 @@ class OrdersAgent:
     async def run(self, stream: Any) -> None:
         """Take each command as it comes, one event for what a fetch brought; whatever goes wrong ends the process."""
         try:
+            # noack: Faust acknowledges the event at which an agent fails; can go when it does not.
             await self._run(stream.noack().events())
         except asyncio.CancelledError:
             raise

@@ -11,7 +11,10 @@ from app.web.server import ContractRunner
 
 
 class BareWeb(Web):  # type: ignore[misc]
-    """Faust's aiohttp server without its own pages: `/` always says OK there, ready or not."""
+    """Faust's aiohttp server without its own pages: `/` always says OK there, ready or not.
+
+    Can go when settings turn that page off and name the runner's class.
+    """
 
     production_blueprints = ()
     optional_blueprints = ()
@@ -25,7 +28,7 @@ class App(faust.App):  # type: ignore[misc]
     """A Faust app with a begin and an orderly end of our own.
 
     `before_start` is awaited before consumer and views start, `before_stop` while they still run, `after_stop` when
-    they are gone; each callback bounds itself in time.
+    they are gone; each callback bounds itself in time. Can go when Faust has such hooks.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -55,7 +58,7 @@ class App(faust.App):  # type: ignore[misc]
 
 
 def new_app(settings: Settings, service: str, index: int, *, port: int, **overrides: Any) -> App:
-    """A Faust app as this project runs it; why each setting has its value is told in docs/architecture.md."""
+    """A Faust app as this project runs it; why each setting has its value is told in docs/faust.md."""
     kafka = settings.kafka
     datadir = settings.data_dir / "faust" / f"{service}-{index}"
     datadir.mkdir(parents=True, exist_ok=True)

@@ -63,7 +63,10 @@ class ChangelogTable(Table):  # type: ignore[misc]
             self.unreadable(partition, offset, error)
 
     def unreadable(self, partition: int, offset: int, error: BadRowError) -> NoReturn:
-        """End the worker: Faust would go on without the row, and the table's guests would start from version 0."""
+        """End the worker: Faust would go on without the row, and the table's guests would start from version 0.
+
+        Can go when Faust crashes on what it cannot apply.
+        """
         self.fatal(f"record {offset} of {self.changelog_topic_name}/{partition} cannot be read: {error}.")
 
     async def on_recovery_completed(self, active_tps: set[Any], standby_tps: set[Any]) -> None:
@@ -72,7 +75,7 @@ class ChangelogTable(Table):  # type: ignore[misc]
         recovery = self.app.tables.recovery
         if recovery.signal_recovery_start.is_set():
             # A rebalance came while the changelog was read. Faust takes that for the end of recovery, calls here with
-            # half the rows, and only then begins anew: the next call counts.
+            # half the rows, and only then begins anew: the next call counts. Can go when Faust calls once, at the end.
             return
         behind = [tp for tp in active_tps if not _is_read(recovery, tp)]
         if behind:
@@ -83,7 +86,7 @@ class ChangelogTable(Table):  # type: ignore[misc]
         if self.recovered is not None:
             try:
                 await self.recovered(mine)
-            except Exception as error:  # noqa: BLE001 - Faust drops what is raised here, and would read on
+            except Exception as error:  # noqa: BLE001 - Faust drops it, and would read on; can go when it crashes
                 self.fatal(f"partitions {sorted(mine)} could not be taken over: {error!r}")
 
 

@@ -86,6 +86,6 @@ class ContractRunner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        # aiohttp has no way to name the server's or the handler's class.
+        # aiohttp has no way to name the server's or the handler's class; can go when it has.
         server.__class__ = ContractServer
         return server

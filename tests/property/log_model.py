@@ -60,11 +60,11 @@ class World:
         """A guest orders, as a rule with the table's version as it will be."""
         name = TABLES[dice.pick(len(TABLES))]
         now = self.promises.spec.table(name).now
-        drift = (0, 0, 0, 0, 0, 0, -1, 1)[dice.pick(8)]
+        version = max(0, now.version + (0, 0, 0, 0, 0, 0, -1, 1)[dice.pick(8)])
         refusal = "sold out" if dice.one_in(8) else ""
         session = now.session - 1 if dice.one_in(12) else now.session
         client = f"c{len(self.log)}"
-        self.append(place(client, table=name, session=session, version=now.version + drift, refusal=refusal))
+        self.append(place(client, table=name, session=session, version=version, refusal=refusal))
 
     def do_retry(self, dice: Dice) -> None:
         """A guest sends an order again: as it was, with a refreshed version, or (once in a while) with other lines."""

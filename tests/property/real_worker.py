@@ -6,7 +6,7 @@ so, recovery goes on changelog by changelog, and what waits is left waiting.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import cache
@@ -137,6 +137,7 @@ class RealWorker:
             fatal,
             self._done,
             max_in_flight=1_000,
+            partition_of=lambda _: 0,
         )
         self._rows.recovered = self._agent.take_over
 
@@ -159,9 +160,9 @@ class RealWorker:
     async def read(self, topic: str, partition: int, start: int, stop: int) -> Sequence[Record]:
         return self._records(topic, start, stop)
 
-    async def batches(self, topic: str, partition: int, start: int, stop: int) -> AsyncIterator[Sequence[Record]]:
-        for record in self._records(topic, start, stop):
-            yield [record]
+    async def batches(self, topic: str, spans: Mapping[int, range]) -> AsyncIterator[tuple[int, Sequence[Record]]]:
+        for record in self._records(topic, spans[0].start, spans[0].stop):
+            yield 0, [record]
 
     def _records(self, topic: str, start: int, stop: int) -> list[Record]:
         found = self._changelog(topic).since(start)
@@ -264,7 +265,8 @@ class RealWorker:
         if self._work is None:
             record = self.world.log[self.position]
             command = msgspec.structs.replace(record.command, request_id=str(record.offset))
-            raw = SimpleNamespace(offset=record.offset, timestamp=record.time, value=encode(command))
+            key, value = command.table.encode(), encode(command)
+            raw = SimpleNamespace(offset=record.offset, timestamp=record.time, key=key, value=value)
             self._work = self._loop.create_task(self._agent.run(Batch(raw)))
         self._turn()
         if not self._work.done():

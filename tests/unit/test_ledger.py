@@ -12,6 +12,7 @@ import pytest
 from app.agents import ledger
 from app.agents.ledger import LedgerAgent
 from app.messages import Event, SessionOpened, encode
+from app.service.ledger_worker import LedgerService
 
 
 class Ended(BaseException):
@@ -46,7 +47,7 @@ class Store:
 class House:
     """An agent with its log, store and dead letters."""
 
-    def __init__(self) -> None:
+    def __init__(self, settle: float = 0.0) -> None:
         self.store = Store()
         self.queue: asyncio.Queue[Any] = asyncio.Queue()
         self.acked: list[int] = []
@@ -55,7 +56,7 @@ class House:
         self.letters_go.set()
         self.generation = 1
         self.progress = asyncio.Event()
-        self.agent = LedgerAgent(self.store, self, end, self.acknowledge, 0.0)
+        self.agent = LedgerAgent(self.store, self, end, self.acknowledge, settle)
 
     def acknowledge(self, message: Any) -> None:
         if message.generation == self.generation:
@@ -138,6 +139,51 @@ async def test_what_a_killed_store_may_have_lost_is_written_again_before_it_is_a
         house.store.answers.set()
         await house.until_acked(0)
     assert house.tables == ["T0"]
+
+
+async def test_what_was_written_is_not_acknowledged_before_it_has_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The loop's clock in the test's hand: a wait ends when its time has come.
+    now, waits, really_sleep = [1_000.0], [asyncio.Event()], asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        due = now[0] + seconds
+        while now[0] < due:
+            await waits[-1].wait()
+            await really_sleep(0)
+
+    async def until(time: float) -> None:
+        now[0] = time
+        before, _ = waits[-1], waits.append(asyncio.Event())
+        before.set()
+        for _ in range(50):
+            await really_sleep(0)
+
+    house = House(settle=1.0)
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now[0])
+    monkeypatch.setattr(ledger.asyncio, "sleep", sleep)
+    async with house.open():
+        house.send(0)
+        await until(1_000.0)
+        await until(1_000.5)
+        house.send(1)
+        await until(1_000.5)
+        await until(1_000.9)
+        assert (house.tables, house.acked) == (["T0", "T1"], [])
+        await until(1_001.1)
+        assert house.acked == [0]  # the second was written half a second later
+        await until(1_001.6)
+        assert house.acked == [0, 1]
+
+
+@pytest.mark.parametrize(("rebalancing", "generation", "done"), [(False, 3, [8]), (True, 3, []), (False, 2, [])])
+def test_an_assignment_that_has_ended_is_not_acknowledged(rebalancing: bool, generation: int, done: list[int]) -> None:
+    acknowledged: list[int] = []
+    consumer = SimpleNamespace(done=lambda _, offset: acknowledged.append(offset))
+    app = SimpleNamespace(rebalancing=rebalancing, consumer_generation_id=3, consumer=consumer)
+    worker: Any = SimpleNamespace(app=app)
+    message = SimpleNamespace(tp=None, offset=7, generation_id=generation)
+    LedgerService._acknowledge(worker, message)
+    assert acknowledged == done
 
 
 async def test_a_record_that_is_no_event_is_set_aside_and_the_next_one_goes_on() -> None:

@@ -170,6 +170,11 @@ def test_commands_go_to_the_partition_of_their_tables_owner(configs: list[dict[s
     assert found == {table: partition_of(table, PARTITIONS) for table in tables}
 
 
+def test_a_command_that_is_given_up_holds_up_no_other_partition(configs: list[dict[str, Any]]) -> None:
+    KafkaCommands(settings(), "commands").stop(0)
+    assert configs[0]["enable.idempotence"] is False  # an idempotent producer drains all partitions first
+
+
 async def test_a_command_is_given_up_with_its_views_deadline() -> None:
     commands = KafkaCommands(settings(orders=Orders(view_deadline=1.0)), "commands")  # at a port where nobody listens
     failed: list[str] = []

@@ -111,6 +111,19 @@ async def test_an_order_whose_command_was_lost_and_filled_up_by_a_repair_is_not_
         await own_rows(Log(), 7).orders_of_session("T1", 1, 0)
 
 
+async def test_a_table_that_another_worker_may_own_is_not_told_of() -> None:
+    own = own_rows(Log(), 7)
+    assert own.table("T1").version == 1
+    own._owned = set
+    with pytest.raises(UnavailableError):
+        own.table("T1")
+    with pytest.raises(UnavailableError):
+        await own.order("T1", "o7")
+    with pytest.raises(UnavailableError):
+        await own.orders_of_session("T1", 1, 0)
+    assert await own.order_of_any_table("o7") is None
+
+
 async def test_a_log_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.adapters.owners.READ_SECONDS", 0.01)
     log = Log()

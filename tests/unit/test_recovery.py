@@ -1,6 +1,6 @@
 """Recovery in batches, on Faust's own recovery service, without a broker."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -34,10 +34,11 @@ class Log:
             raise UnavailableError("no Kafka")
         return len(self.records[topic])
 
-    async def batches(self, topic: str, partition: int, start: int, stop: int) -> AsyncIterator[Sequence[Record]]:
-        self.read.append((topic, start, stop))
-        for record in self.records[topic][start:stop]:
-            yield [record]
+    async def batches(self, topic: str, spans: Mapping[int, range]) -> AsyncIterator[tuple[int, Sequence[Record]]]:
+        span = spans[1]
+        self.read.append((topic, span.start, span.stop))
+        for record in self.records[topic][span.start : span.stop]:
+            yield 1, [record]
 
     async def earliest_offsets(self, *tps: TP) -> dict[TP, int]:
         return dict.fromkeys(tps, 0)
@@ -54,7 +55,7 @@ class House:
         for offset in range(3):
             row = replace(NO_ROW, session=1, is_open=True, offset=offset)
             self.log.append(TABLES_CHANGELOG, b"T1", row.encode())
-        self.log.append(ORDER_IDS_CHANGELOG, chunk_key("T1", 1, 0), Chunk(0, 7, b"").encode())
+        self.log.append(ORDER_IDS_CHANGELOG, chunk_key("T1", 1, 0), Chunk(0, 7, bytes(32)).encode())
         app = faust.App("orders", store="memory://")
         self.rows = RowTable(app, name=TABLES, partitions=4, fatal=end_process)
         self.chunks = ChunkTable(app, name=ORDER_IDS, partitions=4, fatal=end_process)
