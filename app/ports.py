@@ -120,6 +120,11 @@ class Lane(Protocol):
         """Records of these that Kafka has acknowledged, on all in-sync replicas."""
         ...
 
+    @property
+    def known(self) -> int:
+        """The offset before which everything was written by this process or read by it; -1: unknown."""
+        ...
+
     def send(self, key: bytes, value: bytes | None) -> None:
         """Append a record; a delivery that fails for good ends the process."""
         ...

@@ -59,10 +59,11 @@ class PolledProducer:
 class KafkaLane:
     """One partition as this process writes it: counts what was sent and what Kafka acknowledged.
 
-    A hole between the offsets of two records of ours was written by somebody else.
+    A hole between the offsets of two records of ours was written by somebody else. `known` is the offset before which
+    all was written here or read: it stays before the first hole, until somebody has read on from there.
     """
 
-    __slots__ = ("_gaps", "_next", "_produce", "_topic", "_writer", "acked", "partition", "sent")
+    __slots__ = ("_gaps", "_next", "_produce", "_topic", "_writer", "acked", "known", "partition", "sent")
 
     def __init__(self, writer: "KafkaLogWriter", produce: Callable[..., None], topic: str, partition: int) -> None:
         self._writer = writer
@@ -71,6 +72,7 @@ class KafkaLane:
         self.partition = partition
         self.sent = 0
         self.acked = 0
+        self.known = -1
         self._next = -1  # unknown until somebody who read up to the end says so
         self._gaps: list[tuple[int, int]] = []
 
@@ -91,12 +93,15 @@ class KafkaLane:
         if 0 <= self._next < offset:
             self._gaps.append((self._next, offset))
         self._next = offset + 1
+        if offset == self.known:
+            self.known = offset + 1
         self.acked += 1
 
     def read_up_to(self, offset: int) -> None:
         """What stands before this offset is known to the owner."""
         self._gaps = [(max(start, offset), stop) for start, stop in self._gaps if stop > offset]
         self._next = max(self._next, offset)
+        self.known = max(self.known, offset)
 
     def strangers(self, end: int) -> list[tuple[int, int]]:
         """Ranges of offsets that this process neither wrote nor read, up to the partition's `end`; told once."""

@@ -83,6 +83,7 @@ class OrdersAgent:
                 self._writer.lane(ORDER_EVENTS, number),
             )
             lanes.rows.read_up_to(read_up_to)
+            lanes.ids.read_up_to(self._chunks.read_up_to(number))
             partition = Partition(
                 number, self._rows.rows(number), self._chunks.chunks(number), lanes, self._answers, self._done
             )

@@ -65,7 +65,7 @@ class OrdersService:
         self.commands = KafkaCommands(settings, ORDER_COMMANDS)
         self.reader = KafkaLogReader(settings)
         self.reader_for_guests = KafkaLogReader(settings)  # however much they read, tables are taken over at once
-        self.app.tables._recovery = BatchRecovery(self.app, self.reader)
+        self.app.tables._recovery = BatchRecovery(self.app, self.reader, self._known)
         self.tokens = signed_tokens(settings)
         address = settings.link_address(self.name)
         self.edge = KafkaEdge(self.commands, address, settings.orders.view_deadline, settings.orders.max_waiting)
@@ -113,6 +113,9 @@ class OrdersService:
         app.before_start.append(self._start)
         app.before_stop.append(self._drain)
         app.after_stop.append(self._stop)
+
+    def _known(self, topic: str, partition: int) -> int:
+        return self.writer.lane(topic, partition).known
 
     def _done(self, partition: int, offset: int) -> None:
         self.app.consumer.done(TP(ORDER_COMMANDS, partition), offset)

@@ -5,6 +5,7 @@ many seconds after its owner died. Read in batches they take less than one. All 
 begins, what it waits for, and that no command is read before it has ended. Can go when Faust reads as fast, rows first.
 """
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -20,9 +21,11 @@ log = structlog.get_logger(__name__)
 class BatchRecovery(Recovery):  # type: ignore[misc]
     """Faust's recovery, with the tables brought up to the present in batches before it looks what is left to read."""
 
-    def __init__(self, app: Any, reader: LogReader) -> None:
+    def __init__(self, app: Any, reader: LogReader, known: Callable[[str, int], int]) -> None:
+        """`known`: the offset of a topic's partition before which all was written by this process or read by it."""
         super().__init__(app, app.tables, beacon=app.tables.beacon)
         self._reader = reader
+        self._known = known
 
     async def _build_offsets(self, consumer: Any, tps: set[Any], destination: Any, title: str) -> None:
         await super()._build_offsets(consumer, tps, destination, title)
@@ -37,10 +40,18 @@ class BatchRecovery(Recovery):  # type: ignore[misc]
                 destination[tp] = max(destination[tp], ends[tp.partition] - 1)
 
     async def _catch_up(self, table: Any, topic: str, partitions: list[int]) -> dict[int, int]:
-        """Read the partitions' changelog from where the table has come to; returns the offsets to go on at."""
+        """Read the partitions' changelog from where the table has come to; returns the offsets to go on at.
+
+        A partition that stays with its owner is read on behind what that one wrote itself.
+        """
         began, count = perf_counter(), 0
+        starts = {
+            partition: max(table.positions[partition], self._known(topic, partition))
+            for partition in partitions
+            if partition in table.positions
+        }
         ends = {partition: await self._reader.end(topic, partition) for partition in partitions}
-        spans = {partition: range(table.positions.get(partition, 0), end) for partition, end in ends.items()}
+        spans = {partition: range(starts.get(partition, 0), end) for partition, end in ends.items()}
         readings = {partition: table.reading(partition) for partition in partitions}
         if any(spans.values()):
             async for partition, records in self._reader.batches(topic, spans):
@@ -48,7 +59,7 @@ class BatchRecovery(Recovery):  # type: ignore[misc]
                 count += len(records)
             for reading in readings.values():
                 reading.end()
-            table.positions.update(ends)
             seconds = round(perf_counter() - began, 3)
             log.info("changelog read", topic=topic, partitions=partitions, records=count, seconds=seconds)
+        table.positions.update(ends)
         return ends

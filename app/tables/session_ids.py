@@ -47,9 +47,14 @@ class SessionIds:
     def put(self, chunk: Chunk) -> None:
         """Keep a chunk under its number."""
         start, count = chunk.number * _SLOT, len(chunk.ids) // ID_BYTES
-        self._chunks += chunk.number not in self
-        self._slots.extend(bytes(max(0, start + _SLOT - len(self._slots))))
-        self._slots[start : start + _SLOT] = _HEAD.pack(chunk.stamp, count) + chunk.ids.ljust(CHUNK_BYTES, b"\0")
+        slot = _HEAD.pack(chunk.stamp, count) + chunk.ids.ljust(CHUNK_BYTES, b"\0")
+        if start == len(self._slots):  # as they nearly always come
+            self._slots += slot
+            self._chunks += 1
+        else:
+            self._chunks += chunk.number not in self
+            self._slots.extend(bytes(max(0, start + _SLOT - len(self._slots))))
+            self._slots[start : start + _SLOT] = slot
         self._ids += count
         if self._filter is None:
             return

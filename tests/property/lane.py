@@ -13,6 +13,7 @@ class Lane:
     sent: int = 0
     delivered: int = 0
     acked: int = 0
+    known: int = 0  # the place in the changelog before which all is one's own or was read
 
     def send(self, record: Any) -> None:
         """Hand over a record."""

@@ -262,7 +262,10 @@ class World:
                 self.promises.take_event(record)
             else:
                 key, value = record
-                (self.rows if name == "rows" else self.ids).append(self.now, key, value, worker.name)
+                changelog = self.rows if name == "rows" else self.ids
+                if changelog.end == lane.known or not self.rules.strangers_are_read:
+                    lane.known = changelog.end + 1
+                changelog.append(self.now, key, value, worker.name)
                 if name == "rows":
                     self.promises.take_row(key.decode(), Row.decode(value))
 

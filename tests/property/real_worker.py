@@ -126,7 +126,7 @@ class RealWorker:
         self._chunks = ChunkTable(app, name=ORDER_IDS, partitions=1, fatal=fatal)
         for table in (self._rows, self._chunks):
             app.tables.add(table)
-        self._recovery = app.tables._recovery = BatchRecovery(app, self)
+        self._recovery = app.tables._recovery = BatchRecovery(app, self, lambda topic, _: self.lane(topic, 0).known)
         self._agent = OrdersAgent(
             self._rows,
             self._chunks,

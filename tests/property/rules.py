@@ -30,6 +30,8 @@ class Rules:
     strangers_found_between_own_rows: bool = True
     # One that is ahead is not taken over: its chunks were not read.
     strangers_are_not_adopted: bool = True
+    # A worker that keeps the partition reads on behind its own records, but not past the first stranger's among them.
+    strangers_are_read: bool = True
     # A row without a chunk's ids, or of a new session, is sent after the chunks are acknowledged.
     chunk_before_row: bool = True
     open_waits_for_chunks: bool = True

@@ -35,6 +35,8 @@ MISSED_WHEN = {
     "strangers_found_between_own_rows": "order=0 decide=3 stall=0 order=0 start=0 work=60 commit=0 wake=0 order=1 "
     "work=60 check=0 wait=2 compact=0 crash=0 start=0",
     "strangers_are_not_adopted": "order=0 order=0 order=0 order=0 stall=0 start=0 work=15 check=0 retry work=60",
+    "strangers_are_read": "order=0 decide=3 stall=0 order=0 start=0 work=60 commit=0 wake=0 crash=0 return=1 order=0 "
+    "work=60",
     "open_waits_for_chunks": "order=0 close=0 open=0 decide=3 deliver=9 crash=0 start=0",
     "open_sessions_are_not_deleted": "order=0 order=0 order=0 work=3 wait=6 order=0 work=3 forget=0 settle=0 "
     "retry work",

@@ -110,11 +110,11 @@ class Worker:
 
     def _recover_rows(self) -> None:
         last: dict[str, Row] = {}
-        for written in self.world.rows.records:
+        for written in self.world.rows.since(self.lanes["rows"].known):
             table, row = written.key.decode(), Row.decode(written.value or b"")
             last[table] = row
             self.rows[table] = self._newer(self.rows.get(table), row)
-        self.checked = self.world.rows.end
+        self.checked = self.lanes["rows"].known = self.world.rows.end
         for table, row in last.items():
             if self.rules.strangers_are_repaired and row.offset < self.rows[table].offset:
                 self.send_row(table, self.rows[table])
@@ -125,13 +125,13 @@ class Worker:
         return other if mine is None or (other.session, other.version) >= (mine.session, mine.version) else mine
 
     def _recover_ids(self) -> None:
-        self.chunks = {}
-        for written in self.world.ids.records:
+        for written in self.world.ids.since(self.lanes["ids"].known):
             table, session, number = split_chunk_key(written.key)
             of_session = self.chunks.setdefault((table, session), {})
             of_session.pop(number, None)
             if written.value is not None:
                 of_session[number] = Chunk.decode(number, written.value)
+        self.lanes["ids"].known = self.world.ids.end
 
     # Strangers
 

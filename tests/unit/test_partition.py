@@ -18,6 +18,7 @@ class CountedLane:
     """A lane whose acknowledgements the test gives."""
 
     acked: int = 0
+    known: int = -1
     records: list[tuple[bytes, bytes | None]] = field(default_factory=list)
 
     @property

@@ -59,7 +59,7 @@ class House:
         app = faust.App("orders", store="memory://")
         self.rows = RowTable(app, name=TABLES, partitions=4, fatal=end_process)
         self.chunks = ChunkTable(app, name=ORDER_IDS, partitions=4, fatal=end_process)
-        self.recovery = app.tables._recovery = BatchRecovery(app, self.log)  # type: ignore[arg-type]
+        self.recovery = app.tables._recovery = BatchRecovery(app, self.log, lambda *_: -1)  # type: ignore[arg-type]
         for table, tp in ((self.rows, ROWS), (self.chunks, IDS)):
             app.tables.add(table)
             self.recovery.add_active(table, tp)
