@@ -10,6 +10,7 @@ BITS_PER_ID = 16
 PROBES = 4
 FEW = 64  # ids that are looked through as fast as a filter is asked
 _FIRST_BITS = 1 << 10
+_SHIFTS = range(0, 32 * PROBES, 32)
 
 _HEAD = struct.Struct(">qB")  # a chunk's stamp, and how many ids it has: 0 where there is none
 _SLOT = _HEAD.size + CHUNK_BYTES
@@ -73,15 +74,15 @@ class SessionIds:
         """The chunks to look into for an id: none, when it is certainly in none of them."""
         if self._ids > FEW and not self._may_hold(id_hash):
             return ()
-        return tuple(self._with(id_hash))
+        at = self._slots.find(id_hash)
+        return () if at < 0 else tuple(self._with(id_hash, at))
 
     def _chunk(self, number: int) -> Chunk:
         stamp, count = _HEAD.unpack_from(self._slots, number * _SLOT)
         start = number * _SLOT + _HEAD.size
         return Chunk(number, stamp, bytes(self._slots[start : start + count * ID_BYTES]))
 
-    def _with(self, id_hash: bytes) -> Iterator[Chunk]:
-        at = self._slots.find(id_hash)
+    def _with(self, id_hash: bytes, at: int) -> Iterator[Chunk]:
         while at >= 0:
             number = at // _SLOT
             if number in self:
@@ -94,7 +95,13 @@ class SessionIds:
         bits = self._filter
         if bits is None:
             bits = self._filter = self._new_filter()
-        return all(bits[position >> 3] & 1 << (position & 7) for position in self._positions(id_hash))
+        # Of a new id's bits the first is hardly ever set: no generator, no second look.
+        mask, number = self._bits - 1, int.from_bytes(id_hash, "big")
+        for shift in _SHIFTS:
+            position = number >> shift & mask
+            if not bits[position >> 3] & 1 << (position & 7):
+                return False
+        return True
 
     def _new_filter(self) -> bytearray:
         self._bits = _FIRST_BITS
@@ -106,14 +113,13 @@ class SessionIds:
         return bits
 
     def _note(self, bits: bytearray, chunk: Chunk) -> None:
-        for start in range(0, len(chunk.ids), ID_BYTES):
-            for position in self._positions(chunk.ids[start : start + 16]):
-                bits[position >> 3] |= 1 << (position & 7)
-
-    def _positions(self, id_hash: bytes) -> Iterator[int]:
         # An id's hash is as good as random: its parts are the filter's hashes. The bits are a power of two.
-        mask, number = self._bits - 1, int.from_bytes(id_hash, "big")
-        return (number >> shift & mask for shift in range(0, 32 * PROBES, 32))
+        mask = self._bits - 1
+        for start in range(0, len(chunk.ids), ID_BYTES):
+            number = int.from_bytes(chunk.ids[start : start + 16], "big")
+            for shift in _SHIFTS:
+                position = number >> shift & mask
+                bits[position >> 3] |= 1 << (position & 7)
 
 
 NO_IDS = SessionIds()
