@@ -255,7 +255,8 @@ class World:
     def _deliver(self, worker: Worker, name: str, count: int) -> None:
         lane: Lane = worker.lanes[name]
         for _ in range(min(count, len(lane.queue))):
-            record = lane.arrive({"rows": self.rows.end, "ids": self.ids.end, "events": self.events}[name])
+            offset = {"rows": self.rows.end, "ids": self.ids.end, "events": self.events}[name]
+            record = lane.arrive(offset, skip_strangers=not self.rules.strangers_are_read)
             self.promises.say(f"{worker.name}'s record arrives in {name}: {short(record)}")
             if name == "events":
                 self.events += 1
@@ -263,8 +264,6 @@ class World:
             else:
                 key, value = record
                 changelog = self.rows if name == "rows" else self.ids
-                if changelog.end == lane.known or not self.rules.strangers_are_read:
-                    lane.known = changelog.end + 1
                 changelog.append(self.now, key, value, worker.name)
                 if name == "rows":
                     self.promises.take_row(key.decode(), Row.decode(value))

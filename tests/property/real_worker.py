@@ -78,8 +78,9 @@ class RealLane:
         assert (topic, partition) == (self._topic, 0)
         self.queue.append(decode_event(value) if topic == ORDER_EVENTS else (key, value))
 
-    def arrive(self, offset: int) -> Any:
-        """The next record, which arrives at this offset."""
+    def arrive(self, offset: int, *, skip_strangers: bool) -> Any:
+        """The next record, which arrives at this offset; the rule cannot be switched off in what ships."""
+        assert not skip_strangers
         self._arrived.append(offset)
         return self.queue.popleft()
 
