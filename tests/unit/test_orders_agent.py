@@ -70,7 +70,7 @@ class House:
         self.done: list[int] = []
         self.delivered: Callable[[], None] = lambda: None
         rows: Any = SimpleNamespace(rows=lambda _: self.rows, stale=self.stale, read_up_to=lambda _: 40)
-        chunks: Any = SimpleNamespace(chunks=lambda _: self.chunks)
+        chunks: Any = SimpleNamespace(chunks=lambda _: self.chunks, read_up_to=lambda _: 0)
         this: Any = self
         self.agent = OrdersAgent(
             rows, chunks, this, this, this, this, fatal, lambda _, offset: self.done.append(offset), 100, lambda _: 0

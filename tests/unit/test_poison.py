@@ -67,7 +67,7 @@ class Restaurant:
         self.done = 0
         self.offset = 0
         tables: Any = SimpleNamespace(rows=lambda _: self.rows, read_up_to=lambda _: 0, stale={})
-        chunks: Any = SimpleNamespace(chunks=lambda _: {})
+        chunks: Any = SimpleNamespace(chunks=lambda _: {}, read_up_to=lambda _: 0)
         self.agent = OrdersAgent(
             tables,
             chunks,
