@@ -5,10 +5,10 @@ from collections.abc import Callable
 from confluent_kafka import KafkaError, Message, Producer
 
 from app import messages
-from app.audit.log import AuditError, Topic
+from app.audit.log import AuditError, Group, Topic
 from app.domain.row import BadRowError, row_offset
 from app.settings import Settings
-from app.topics import ORDER_COMMANDS, TABLES_CHANGELOG
+from app.topics import ORDER_COMMANDS, ORDERS_APP, TABLES_CHANGELOG
 
 FLUSH_SECONDS = 600.0
 POLL_EVERY = 10_000  # records, of the hundred thousand that the producer holds
@@ -34,10 +34,17 @@ def seen_offsets(settings: Settings) -> dict[int, int]:
 def raise_ends(settings: Settings, say: Callable[[str], None]) -> int:
     """Append commands that change nothing until each log ends above what its rows have seen; returns how many.
 
+    It must not end below what the workers have committed either: they read on from there, and what is appended before
+    it would never be decided.
+
     Raises:
         AuditError: Kafka does not answer or did not take the records, or a row cannot be read.
     """
-    ends = Topic(settings.kafka_bootstrap, ORDER_COMMANDS).ends()
+    commands, workers = Topic(settings.kafka_bootstrap, ORDER_COMMANDS), Group(settings.kafka_bootstrap, ORDERS_APP)
+    ends = commands.ends()
+    needed = workers.committed(commands)
+    for partition, offset in seen_offsets(settings).items():
+        needed[partition] = max(needed[partition], offset + 1)
     failed: list[str] = []
 
     def delivered(error: KafkaError | None, _message: Message) -> None:
@@ -46,10 +53,10 @@ def raise_ends(settings: Settings, say: Callable[[str], None]) -> int:
 
     producer = Producer({"bootstrap.servers": settings.kafka_bootstrap, "acks": "all", "enable.idempotence": True})
     filler, total = messages.encode(messages.Nothing()), 0
-    for partition, offset in sorted(seen_offsets(settings).items()):
-        lacking = offset + 1 - ends.get(partition, 0)
+    for partition, end in sorted(needed.items()):
+        lacking = end - ends[partition]
         if lacking <= 0:
-            say(f"{ORDER_COMMANDS}/{partition} ends above its rows: nothing to do")
+            say(f"{ORDER_COMMANDS}/{partition} ends where it should: nothing to do")
             continue
         say(f"{ORDER_COMMANDS}/{partition} ends {lacking} records too low: raising it")
         for count in range(lacking):
