@@ -21,7 +21,8 @@ MANY = 2 * BULK_BATCH + 7
 def topic(stack: Stack) -> str:
     """Three partitions of so many records each, and one without any."""
     name, bootstrap = f"test-{uuid4().hex}", {"bootstrap.servers": stack.settings.kafka_bootstrap}
-    for made in AdminClient(bootstrap).create_topics([NewTopic(name, 4, 1)], operation_timeout=30).values():
+    admin = AdminClient(bootstrap)  # kept: its answers end with it
+    for made in admin.create_topics([NewTopic(name, 4, 1)], operation_timeout=30).values():
         made.result()
     producer = Producer(bootstrap)
     for number in range(MANY):
