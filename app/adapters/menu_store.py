@@ -1,5 +1,6 @@
 """The menu in Cassandra, where it is kept, and in Redis, from where the workers fetch it."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,8 +24,12 @@ ROW_OVERHEAD = 100
 
 _COLUMNS = "item_id, position, name, price, category, station, description, allergens, available"
 _SELECT = f"SELECT {_COLUMNS} FROM menu_items WHERE menu = ?"  # noqa: S608 - constants
-_INSERT = f"INSERT INTO menu_items (menu, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
-_DELETE = "DELETE FROM menu_items WHERE menu = ? AND item_id = ?"
+_FOUND = "SELECT item_id, WRITETIME(price) FROM menu_items WHERE menu = ?"
+_INSERT = (
+    f"INSERT INTO menu_items (menu, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608 - constants
+    "USING TIMESTAMP ?"
+)
+_DELETE = "DELETE FROM menu_items USING TIMESTAMP ? WHERE menu = ? AND item_id = ?"
 
 _decoder = msgspec.json.Decoder(list[MenuItem])
 
@@ -72,11 +77,14 @@ def load_menu(settings: Settings, items: Sequence[MenuItem]) -> tuple[int, bool]
 
 
 def _replace(session: Session, items: Sequence[MenuItem]) -> int:
-    insert, delete, select = (session.prepare(cql) for cql in (_INSERT, _DELETE, _SELECT))
-    found = [row[0] for row in session.execute(select, (MENU,))]
-    removed = set(found) - {item.id for item in items}
-    statements: list[tuple[Any, Sequence[object]]] = [(insert, _row(at, item)) for at, item in enumerate(items)]
-    statements += [(delete, (MENU, item_id)) for item_id in sorted(removed)]
+    insert, delete, select, look = (session.prepare(cql) for cql in (_INSERT, _DELETE, _SELECT, _FOUND))
+    found: dict[str, int] = dict(session.execute(look, (MENU,)))
+    removed = found.keys() - {item.id for item in items}
+    # The newer of two writes counts. This one shall, also where the last was made before the clock was set back; all of
+    # a load bear one time, so that what it removed is not newer than what it left.
+    now = max([time.time_ns() // 1000, *(written + 1 for written in found.values())])
+    statements: list[tuple[Any, Sequence[object]]] = [(insert, (*_row(at, item), now)) for at, item in enumerate(items)]
+    statements += [(delete, (now, MENU, item_id)) for item_id in sorted(removed)]
     batch, size = BatchStatement(BatchType.UNLOGGED), 0  # one partition: a batch is written whole or not at all
     for statement, values in statements:
         length = ROW_OVERHEAD + sum(len(str(value).encode()) for value in values)
@@ -86,9 +94,8 @@ def _replace(session: Session, items: Sequence[MenuItem]) -> int:
         batch.add(statement, values)
         size += length
     session.execute(batch)
-    # The newer of two writes is told by the clocks of the machines that wrote: one that is slow changes nothing.
     if _in_order(list(session.execute(select, (MENU,)))) != list(items):
-        raise MenuLoadError("another menu stands there: another load at the same time, or this machine's clock is slow")
+        raise MenuLoadError("another menu stands there: another load at the same time, or a clock that was set back")
     return len(removed)
 
 

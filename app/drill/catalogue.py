@@ -1,7 +1,21 @@
 """Every drill there is, in the order in which they are run: drills on equal stands stand together."""
 
 from app.drill.drill import Drill
-from app.drill.drills import catchup, everything, ledger, links, mixed, replay, sequence, servers, workers
+from app.drill.drills import (
+    backlog,
+    catchup,
+    clock,
+    disk,
+    everything,
+    ledger,
+    links,
+    mixed,
+    replay,
+    sequence,
+    servers,
+    topics,
+    workers,
+)
 
 ORDERS = (
     Drill("mixed", "32 tables; a tenth each sent twice, stale, again later", lambda stack, _: mixed.run(stack)),
@@ -14,8 +28,12 @@ DRILLS: tuple[Drill, ...] = (
     *workers.DRILLS,
     *ledger.DRILLS,
     *servers.ON_ONE_NODE,
-    *links.DRILLS,
+    *backlog.DRILLS,
     *everything.DRILLS,
+    *topics.DRILLS,
+    *links.DRILLS,
     *servers.ON_THREE_NODES,
+    *disk.DRILLS,
+    *clock.DRILLS,
 )
 BY_NAME = {drill.name: drill for drill in DRILLS}

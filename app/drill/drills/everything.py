@@ -56,7 +56,7 @@ async def _play(stack: Stack, plan: load.Plan, tally: Tally, orders: int, outcom
         ending.set()
         await asyncio.gather(*flow)
         outcome.facts["killed"] = ", ".join(killed)
-        await _compare(guests, outcome)
+        await compare(guests, outcome)
 
 
 async def _each(guests: list[Guest], orders: int) -> None:
@@ -82,7 +82,7 @@ def _kill_all(stack: Stack) -> list[str]:
     return [record.name for record in found]
 
 
-async def _compare(guests: list[Guest], outcome: Outcome) -> None:
+async def compare(guests: list[Guest], outcome: Outcome) -> None:
     """Each table's version is what its pad was told, and each old order gets its first answer once more."""
     versions = [guest.version for guest in guests]
     for guest in guests:
