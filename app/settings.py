@@ -117,10 +117,10 @@ class Liveness(Group):
         default=30.0, gt=0, description="s in which a partition has records and none is done, though Kafka answers"
     )
     unanswered: float = Field(
-        default=30.0,
-        ge=3.0,
+        default=8.0,
+        ge=4.0,
         description="s in which a worker that did answer answers no request: killed by the supervisor. It hangs or is "
-        "stopped as a whole, else it would have ended itself",
+        "stopped as a whole, else it would have ended itself after a session; pads wait on its connections",
     )
 
 

@@ -15,6 +15,7 @@ from app.drill.drills import (
     servers,
     topics,
     workers,
+    zombies,
 )
 
 ORDERS = (
@@ -31,6 +32,7 @@ DRILLS: tuple[Drill, ...] = (
     *backlog.DRILLS,
     *everything.DRILLS,
     *topics.DRILLS,
+    *zombies.DRILLS,
     *links.DRILLS,
     *servers.ON_THREE_NODES,
     *disk.DRILLS,

@@ -6,7 +6,7 @@ import time
 from app.stack import probe
 from app.stack.part import Address
 
-PERIOD = 3.0  # s between two questions, and for an answer
+PERIOD = 2.0  # s between two questions, and for an answer
 STARTING = 120.0  # s in which a worker that has never answered may still be starting, on a slow machine
 
 

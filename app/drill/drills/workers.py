@@ -1,6 +1,5 @@
 """Order workers and their supervisor die, stop and change in number."""
 
-import asyncio
 import os
 import signal
 
@@ -66,36 +65,11 @@ async def _scaled(scene: Scene) -> None:
         await scene.pause()
 
 
-async def _stopped_and_continued(scene: Scene, *victims: str) -> None:
-    """A zombie: it sleeps past its session, its tables move, and it wakes up with what it had in hand."""
-    for victim in victims:
-        mark = scene.fault(f"SIGSTOP {victim}")
-        scene.send(signal.SIGSTOP, victim)
-        await asyncio.sleep(scene.stack.settings.kafka.session_timeout * 2)
-        scene.timeline.mark(f"SIGCONT {victim}", is_fault=False)
-        scene.send(signal.SIGCONT, victim)
-        await scene.served(mark)
-        await scene.ready()
-        await scene.pause()
-
-
-async def _zombies(scene: Scene) -> None:
-    await _stopped_and_continued(scene, *WORKERS)
-
-
-async def _zombie(scene: Scene) -> None:
-    await _stopped_and_continued(scene, WORKERS[0])
-
-
 DRILLS = (
     fault("worker-killed", "kill -9 of an order worker, ten times at random moments", _killed),
     fault("workers-killed", "kill -9 of both order workers at once", _two_killed),
     fault("supervisor-killed", "kill -9 of the supervisor, then of a worker nobody watches", _supervisor_killed),
     fault("worker-terminated", "SIGTERM of each order worker with orders pending", _terminated),
     fault("scaled", "from two order workers to 3, 4, 1 and 2", _scaled),
-    fault("zombie", "SIGSTOP of an order worker past its session, then SIGCONT", _zombies),
 )
-SHORT = (
-    fault("worker-killed-once", "kill -9 of an order worker", _killed_once),
-    fault("zombie-once", "an order worker stopped past its session", _zombie),
-)
+SHORT = (fault("worker-killed-once", "kill -9 of an order worker", _killed_once),)
