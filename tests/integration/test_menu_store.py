@@ -1,6 +1,7 @@
 """The menu on its way from Cassandra through Redis to a worker, with either of them away."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -134,6 +135,21 @@ async def test_a_load_shows_at_the_next_look_and_what_it_leaves_out_is_gone(sett
         await load(settings, MENU)
         await menu.refresh()
         assert list(menu.items()) == MENU
+
+
+async def test_a_load_counts_also_after_the_clock_was_set_back(settings: Settings) -> None:
+    ahead = 2 * 3600
+    real, real_ns = time.time, time.time_ns
+    with pytest.MonkeyPatch.context() as clock:
+        clock.setattr(time, "time", lambda: real() + ahead)
+        clock.setattr(time, "time_ns", lambda: real_ns() + ahead * 10**9)
+        await load(settings, MENU)
+        await load(settings, MENU[:3])
+    changed = [replace(MENU[0], price=1), *MENU[1:]]
+    await load(settings, changed)
+    async with worker(settings) as menu:
+        await menu.refresh()
+        assert list(menu.items()) == changed
 
 
 async def test_a_load_that_redis_did_not_hear_of_shows_once_its_menu_is_no_longer_fresh(
