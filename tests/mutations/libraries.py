@@ -264,8 +264,8 @@ OF_THE_LIBRARIES = [
         "ledger-acks-before-it-settles",
         "an answered write counts a second later: a killed Cassandra loses what it answered last",
         LEDGER,
-        "            await asyncio.sleep(max(0.0, group.at + self._settle - loop.time()))\n",
-        "",
+        "        self._settle = settle\n",
+        "        self._settle = 0.0\n",
         (UNIT + "test_ledger.py",),
     ),
     Mutation(

@@ -74,12 +74,20 @@ OF_THE_STATE = [
         (MODEL,),
     ),
     Mutation(
+        "done-before-its-chunk",
+        "rule 7: a command is done with once the chunk that it filled is acknowledged, too",
+        PARTITION,
+        " or head.ids > ids:",
+        ":",
+        (UNIT + "test_partition.py",),
+    ),
+    Mutation(
         "chunks-not-sent-at-takeover",
         "rule 7: a chunk that did not arrive is sent by the next owner",
         AGENT,
         "            for table, row in partition.rows.items():\n",
         "            for table, row in ():\n",
-        (MODEL,),
+        (UNIT + "test_orders_agent.py",),
     ),
     Mutation(
         "chunk-ahead-of-its-row",
@@ -152,7 +160,7 @@ OF_THE_STATE = [
         DECIDE,
         "        time=max(row.time, at.time),\n        ids=",
         "        time=at.time,\n        ids=",
-        (DECISION,),
+        (UNIT + "test_log_time.py",),
     ),
     Mutation(
         "failed-delivery-ignored",

@@ -17,6 +17,10 @@ from tests.property.real_worker import EndedError, real_workers
 from tests.property.schedules import Schedule, run, schedule_of
 from tests.property.test_log_model import MISSED_WHEN, READY
 
+# An event is acknowledged, its row is not, and the owner dies: what it has committed then must not rely on the row.
+ROW_LAGS = "order=0 decide=0 deliver=10 acknowledge=16 commit=0 crash=0 start=0 settle=0"
+FAVOURED = [*MISSED_WHEN.values(), ROW_LAGS]
+
 FACTOR = int(os.environ.get("BISTRO92_PROPERTY_FACTOR", "1"))
 PARTS = 10
 RUNS = 40 * FACTOR  # of a part, 20 ms each
@@ -32,7 +36,7 @@ def quiet() -> Iterator[None]:
 
 def schedule_number(seed: int) -> Schedule:
     """Most lead to where a rule matters."""
-    favour = READY + list(MISSED_WHEN.values())[seed % len(MISSED_WHEN)] if seed % 4 else ""
+    favour = READY + FAVOURED[seed % len(FAVOURED)] if seed % 4 else ""
     return schedule_of(seed, favour=favour)
 
 

@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 import pytest
 
 from app.agents.orders import OrdersAgent
-from app.domain.row import NO_ROW, Row
+from app.domain.row import CHUNK_IDS, NO_ROW, Chunk, Row, chunk_key, encode_id
 from app.messages import Answer, encode
 from app.ports import Record, UnavailableError
 from app.tables.rows import Chunks
-from app.topics import ORDER_COMMANDS, ORDER_EVENTS, TABLES_CHANGELOG
+from app.topics import ORDER_COMMANDS, ORDER_EVENTS, ORDER_IDS_CHANGELOG, TABLES_CHANGELOG
 from tests.property.restaurant import close_session, open_session, place
 
 
@@ -153,6 +153,15 @@ async def test_a_row_that_a_stranger_wrote_over_is_written_again_at_the_takeover
     house.stale[0] = {"T1"}
     await house.take_over()
     assert house.sent(TABLES_CHANGELOG) == [ROW]
+
+
+async def test_order_ids_whose_chunk_did_not_arrive_are_sent_by_the_next_owner(house: House) -> None:
+    ids = b"".join(encode_id(bytes([n]) * 16, bytes(8), n) for n in range(CHUNK_IDS))
+    house.rows.update(T1=replace(ROW, version=CHUNK_IDS, offset=99, ids=ids), T2=ROW)
+    await house.take_over()
+    [(key, chunk)] = house.lanes[ORDER_IDS_CHANGELOG].records
+    assert key == chunk_key("T1", 1, 0)
+    assert Chunk.decode(0, chunk or b"").ids == ids
 
 
 async def test_what_a_stranger_writes_while_the_worker_takes_over_is_looked_at_too(house: House) -> None:

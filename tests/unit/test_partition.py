@@ -134,6 +134,18 @@ def test_a_full_chunk_of_order_ids_is_sent_once_and_leaves_the_row_when_it_is_ac
     assert after.ids == b""
 
 
+def test_a_command_is_done_with_once_the_ids_that_it_moved_stand_elsewhere() -> None:
+    bench = Bench()
+    bench.partition.send_missing_chunks("T1", row_with(CHUNK_IDS))
+    bench.order("a")
+    bench.rows.acked = bench.events.acked = 1
+    bench.partition.advance()
+    assert (bench.answers.given, bench.done) == ([], [])
+    bench.ids.acked = 1
+    bench.partition.advance()
+    assert (bench.answers.given, bench.done) == (["pad:a"], [1])
+
+
 def test_the_ids_of_a_closed_session_are_sent_to_the_last() -> None:
     bench = Bench()
     bench.partition.send_missing_chunks("T1", row_with(CHUNK_IDS + 1, is_open=False))
