@@ -7,6 +7,7 @@ from app.drill.timeline import Mark, Timeline
 
 WIDTH, HEIGHT = 900, 320
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 64, 36  # the frame; labels of marks stand above it
+MOST_LABELS = 12  # beyond, only faults are labelled
 LINES = 3  # of labels, one below the other so that near ones do not cover each other
 
 
@@ -47,11 +48,13 @@ def _plot(timeline: Timeline) -> Iterator[str]:
     yield f'<polyline points="{line}" fill="none" stroke="#1f5fa8" stroke-width="1.5"/>'
     yield f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{ground}" y2="{ground}" stroke="#555"/>'
     yield f'<text x="{LEFT}" y="{HEIGHT - 6}" font-size="11" fill="#555">acknowledged orders per second</text>'
+    is_crowded = len(timeline.marks) > MOST_LABELS
     for number, mark in enumerate(timeline.marks):
-        yield from _mark(mark, number, LEFT + (mark.at - timeline.began) * across, ground)
+        text = "" if is_crowded and not mark.is_fault else mark.text
+        yield from _mark(mark, text, number, LEFT + (mark.at - timeline.began) * across, ground)
 
 
-def _mark(mark: Mark, number: int, x: float, ground: int) -> Iterator[str]:
+def _mark(mark: Mark, text: str, number: int, x: float, ground: int) -> Iterator[str]:
     colour = "#b3261e" if mark.is_fault else "#2e7d32"
     dash = "" if mark.is_fault else ' stroke-dasharray="3 3"'
     anchor = "end" if x > WIDTH * 0.75 else "start"
@@ -59,7 +62,7 @@ def _mark(mark: Mark, number: int, x: float, ground: int) -> Iterator[str]:
     yield f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y - 8}" y2="{ground}" stroke="{colour}"{dash}/>'
     yield (
         f'<text x="{x + (3 if anchor == "start" else -3):.1f}" y="{y}" font-size="10" text-anchor="{anchor}" '
-        f'fill="{colour}">{escape(mark.text)}</text>'
+        f'fill="{colour}">{escape(text)}</text>'
     )
 
 
