@@ -9,7 +9,7 @@ import msgspec
 from app.adapters.cassandra import CassandraSession
 from app.messages import Line, OrderPlaced
 
-_ORDER = (
+ORDER_COLUMNS = (
     "order_id, client_order_id, table_number, session, version, lines, note, total, currency, placed_at, log_offset"
 )
 
@@ -25,25 +25,26 @@ class CassandraOrderStore:
     def __init__(self, session: CassandraSession) -> None:
         self._session = session
         self._by_id = session.prepare(
-            f"SELECT {_ORDER} FROM orders_by_id WHERE order_id = ?"  # noqa: S608 - constants
+            f"SELECT {ORDER_COLUMNS} FROM orders_by_id WHERE order_id = ?"  # noqa: S608 - constants
         )
         self._by_session = session.prepare(
-            f"SELECT {_ORDER} FROM orders_by_session"  # noqa: S608 - constants
+            f"SELECT {ORDER_COLUMNS} FROM orders_by_session"  # noqa: S608 - constants
             " WHERE table_number = ? AND session = ? AND version > ?"
         )
 
     async def order(self, order_id: str) -> OrderPlaced | None:
         """The order with this id; UnavailableError while Cassandra is away."""
         rows = await self._session.rows(self._by_id, (order_id,))
-        return _order(rows[0]) if rows else None
+        return order_of_row(rows[0]) if rows else None
 
     async def orders_of_session(self, table: str, session: int, after_version: int = 0) -> Sequence[OrderPlaced]:
         """A session's orders by version, those above `after_version`; UnavailableError while Cassandra is away."""
         rows = await self._session.rows(self._by_session, (table, session, after_version))
-        return [_order(row) for row in rows]
+        return [order_of_row(row) for row in rows]
 
 
-def _order(row: tuple[Any, ...]) -> OrderPlaced:
+def order_of_row(row: tuple[Any, ...]) -> OrderPlaced:
+    """The order of a row of `ORDER_COLUMNS`."""
     order_id, client_order_id, table, session, version, lines, note, total, currency, placed_at, log_offset = row
     return OrderPlaced(
         order_id=order_id,

@@ -12,9 +12,11 @@ from cassandra.connection import ConnectionException
 from cassandra.query import PreparedStatement, SimpleStatement
 
 from app.adapters.cassandra import describe, new_cluster
+from app.adapters.order_store import ORDER_COLUMNS, order_of_row
 from app.audit.log import AuditError
 from app.audit.orders import Found, Order, Place, id_of, of_brief, of_whole
 from app.domain.business_day import BusinessDays
+from app.messages import OrderPlaced
 from app.settings import Settings
 
 PAGE = 5000
@@ -98,6 +100,18 @@ class Store:
                     yield f"{table}: a row that is no order ({error}): {row[:4]}"
         except FAILURES as error:
             raise AuditError(f"Cassandra, {table}: {describe(error)}") from error
+
+    def events(self) -> Iterator[OrderPlaced]:
+        """Every order as its event told it, those of a session by their versions.
+
+        Raises:
+            AuditError: Cassandra does not answer.
+        """
+        query = SimpleStatement(f"SELECT {ORDER_COLUMNS} FROM orders_by_session", fetch_size=PAGE)  # noqa: S608 - ours
+        try:
+            yield from map(order_of_row, self._session.execute(query))
+        except FAILURES as error:
+            raise AuditError(f"Cassandra, orders_by_session: {describe(error)}") from error
 
     def which(self, order_ids: Sequence[str]) -> set[str]:
         """Those of the orders that are there, by their ids.
