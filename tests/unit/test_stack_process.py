@@ -65,12 +65,12 @@ def test_a_record_names_its_process_also_when_the_clock_was_set(
 ) -> None:
     with start(layout) as child:
         record = recorded(layout, child)
-        booted = psutil.boot_time()
+        booted, created = psutil.boot_time(), psutil.Process(child.pid).create_time()
         monkeypatch.setattr("psutil._pslinux.boot_time", lambda: booted + hours * 3600)
-        is_moved = abs(psutil.Process(child.pid).create_time() - booted) > 3600
+        moved_by = psutil.Process(child.pid).create_time() - created
         is_alive = record.alive
         child.kill()
-    assert is_moved
+    assert moved_by == pytest.approx(hours * 3600)
     assert is_alive
 
 
