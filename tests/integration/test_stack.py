@@ -233,7 +233,7 @@ def test_another_number_of_partitions_is_refused_since_tables_would_move(stack: 
 def test_the_logs_of_each_process_can_be_read(stack: Stack) -> None:
     assert "is ready" in stack.command("logs", "supervisor")
     assert "orders-1 | " in stack.command("logs", "-n", "3")
-    assert "there are: cassandra-1, kafka-1" in stack.run("logs", "waiter-1").stderr
+    assert "there are: auditor-1, cassandra-1, kafka-1" in stack.run("logs", "waiter-1").stderr
 
 
 def test_a_stop_leaves_nothing_running_and_the_state_survives_it(stack: Stack, table: str) -> None:
