@@ -25,6 +25,14 @@ OF_THE_STATE = [
         (MODEL,),
     ),
     Mutation(
+        "read-on-behind-strangers",
+        "rule 6: a worker that keeps its tables reads what a stranger wrote between its own rows",
+        LANE,
+        "        if offset == self.known:\n",
+        "        if True:\n",
+        (UNIT + "test_log_writer.py",),
+    ),
+    Mutation(
         "stale-rows-stay",
         "rule 6: so is one that recovery finds",
         AGENT,

@@ -208,7 +208,8 @@ async def test_an_event_of_a_newer_release_ends_the_process_and_is_neither_ackno
     house.send(2)
     taking = asyncio.create_task(house.agent.take(house))
     with pytest.raises(BaseExceptionGroup, match="unhandled") as caught:
-        await house.agent.run()
+        async with asyncio.timeout(5):
+            await house.agent.run()
     taking.cancel()
     assert caught.value.split(Ended)[1] is None
     assert house.tables == ["T0"]

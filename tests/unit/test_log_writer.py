@@ -103,6 +103,19 @@ def test_what_recovery_has_read_is_known() -> None:
     assert wire.lane.strangers(10) == [(6, 9)]
 
 
+def test_what_is_known_ends_before_the_first_record_of_a_stranger_until_it_is_read() -> None:
+    wire = Wire()
+    wire.lane.read_up_to(5)
+    wire.send(3)
+    wire.deliver(5)
+    assert wire.lane.known == 6
+    wire.deliver(8)  # 6 and 7 were not ours: a recovery that began behind 8 would never read them
+    wire.deliver(9)
+    assert wire.lane.known == 6
+    wire.lane.read_up_to(10)
+    assert wire.lane.known == 10
+
+
 # ── librdkafka ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

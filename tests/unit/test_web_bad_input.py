@@ -138,6 +138,16 @@ async def test_a_body_that_never_comes_is_not_waited_for(monkeypatch: pytest.Mon
     assert b"did not arrive" in answer
 
 
+async def test_a_stop_does_not_wait_for_the_rest_of_a_body_that_was_refused() -> None:
+    async with asyncio.timeout(5):  # aiohttp alone reads on for ten seconds
+        async with serving(House()) as client:
+            host, port = client.url.removeprefix("http://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 2097152\r\n\r\n{")
+            assert b" 413 " in await reader.readuntil(b"\r\n")
+    writer.close()
+
+
 @pytest.mark.parametrize(
     "sent", [b"", b"GET /menu_items HTTP/1.1\r\nHost: x\r\nA: "], ids=["nothing", "half a request"]
 )
