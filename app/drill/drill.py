@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.bench.stack import Stack
 from app.drill.outcome import Outcome
-from app.drill.scene import Fault, play
+from app.drill.scene import CALM, Fault, play
 from app.drill.stand import PLAIN, Stand
 
 Run = Callable[[Stack, int], Outcome]
@@ -21,6 +21,12 @@ class Drill:
     stand: Stand = PLAIN
 
 
-def fault(name: str, title: str, happens: Fault, stand: Stand = PLAIN, *, rate: float = 100.0) -> Drill:
-    """A drill in which something breaks while `rate` orders/s flow."""
-    return Drill(name, title, lambda stack, seed: play(stack, name, happens, seed=seed, rate=rate), stand)
+def fault(
+    name: str, title: str, happens: Fault, stand: Stand = PLAIN, *, rate: float = 100.0, before: float = CALM
+) -> Drill:
+    """A drill in which something breaks while `rate` orders/s flow, `before` s after they have begun to."""
+
+    def run(stack: Stack, seed: int) -> Outcome:
+        return play(stack, name, happens, seed=seed, rate=rate, before=before)
+
+    return Drill(name, title, run, stand)
