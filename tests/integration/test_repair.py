@@ -30,7 +30,8 @@ def empty(stack: Stack) -> Iterator[str]:
     )
     make_topics(bootstrap, [made], stack.settings.kafka_replication, lambda _: None)
     yield name
-    AdminClient({"bootstrap.servers": bootstrap}).delete_topics([name])[name].result()
+    admin = AdminClient({"bootstrap.servers": bootstrap})  # kept until it has answered: it takes its answers with it
+    admin.delete_topics([name])[name].result()
 
 
 def orders_in(stack: Stack, name: str) -> set[tuple[Order, int]]:
