@@ -39,7 +39,9 @@ def _proof(key: bytes, nonce: bytes) -> bytes:
 class Frames(asyncio.Protocol):
     """Cuts what arrives on a connection into frames; the first proves that the peer knows the key."""
 
-    def __init__(self, key: bytes, on_answer: Callable[[Answer], None]) -> None:
+    def __init__(self, key: bytes, on_answer: Callable[[Answer], None], open_ones: "set[Frames]") -> None:
+        """`open_ones` holds it while its connection stands."""
+        self._open_ones = open_ones
         self._key = key
         self._on_answer = on_answer
         self._nonce = os.urandom(NONCE_BYTES)
@@ -49,6 +51,7 @@ class Frames(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Challenge the peer."""
+        self._open_ones.add(self)
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none of asyncio's classes
         self._transport.write(self._nonce)
 
@@ -84,8 +87,17 @@ class Frames(asyncio.Protocol):
             self._on_answer(answer)
         return True
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The peer is gone, or was refused."""
+        del exc
+        self._open_ones.discard(self)
+
     def _close(self, reason: str) -> None:
         log.warning("a link was refused", reason=reason)
+        self.abort()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -184,6 +196,7 @@ class Link:
         self._peers: dict[str, _Peer] = {}
         self._due: list[_Peer] = []
         self._server: asyncio.Server | None = None
+        self._incoming: set[Frames] = set()
 
     async def start(self) -> None:
         """Listen.
@@ -202,7 +215,7 @@ class Link:
             self._server = await loop.create_server(self._protocol, host, int(port))
 
     def _protocol(self) -> Frames:
-        return Frames(self._key(), self._on_answer)
+        return Frames(self._key(), self._on_answer, self._incoming)
 
     def _key(self) -> bytes:
         try:
@@ -235,6 +248,11 @@ class Link:
             self._server.close()
         for peer in self._peers.values():
             peer.close()
+        # A loop of uvloop's that is closed over open connections may never return.
+        for frames in list(self._incoming):
+            frames.abort()
+        while self._incoming:  # noqa: ASYNC110 - each goes within a turn of the loop
+            await asyncio.sleep(0)
 
 
 def _clear_socket(path: Path) -> None:
