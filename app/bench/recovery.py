@@ -122,7 +122,8 @@ def run(
         guests = tables[:GUESTS]
         before = _memory(stack, SURVIVOR)
         say(f"placing {orders:,} orders at {count} tables")
-        seconds = uvloop.run(Past(stack.settings, tables, orders).make())
+        # On asyncio's own loop: uvloop's once hung when it was closed, over links that workers had opened to it.
+        seconds = asyncio.run(Past(stack.settings, tables, orders).make())
         _wait_until_decided(stack.settings)
         report = Report(orders, count, seconds, lag, before, _memory(stack, SURVIVOR))
         say(f"placed in {seconds:.0f} s; killing {KILLED}")
