@@ -19,6 +19,7 @@ from app.adapters.librdkafka import ANSWER_SECONDS
 
 MAX_BATCHES_WAITING = 16  # before an agent; more wait in Kafka
 WAIT_SECONDS = 0.002  # until an agent that is behind is looked at again
+RESUME_SECONDS = 0.01  # until it is looked again whether partitions may be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,19 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         except (*self.consumer_stopped_errors, asyncio.CancelledError):
             if not self.transport.app.should_stop:
                 raise
+
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:
+        # Faust resumes the flow before it resumes the partitions that it paused for recovery, and sleeps for a second
+        # when it sees none: so long would guests wait whose tables were taken over in a tenth of it.
+        while not self._stopped.is_set():
+            if not self.flow_active:
+                await self.wait(self.can_resume_flow)
+            elif self._get_active_partitions():
+                break
+            else:
+                await asyncio.sleep(RESUME_SECONDS)
+        found: tuple[Any, Any] = await super()._wait_next_records(timeout)
+        return found
 
     async def _drain(self) -> None:
         records, active = await self._wait_next_records(1.0)

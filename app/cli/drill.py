@@ -1,7 +1,9 @@
 """`python -m app drill`: faults while orders flow, and whether anything was lost, doubled or left broken."""
 
+import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +12,12 @@ import click
 from app.cli._stack import OFFSET, told
 from app.drill import run as drills
 from app.drill.catalogue import BY_NAME, DRILLS
+from app.drill.drill import Drill
+from app.drill.stand import PLAIN
 from app.settings import load
+
+TABLE, SECOND = "table.txt", "second"
+APART = 500  # ports between the two stacks of a run side by side
 
 
 @click.command()
@@ -20,8 +27,13 @@ from app.settings import load
     "--seed", type=int, help="Of the random moments and choices; it is printed, so that a run can be had again."
 )
 @click.option("--offset", default=OFFSET, show_default=True, help="Added to the ports of the drills' stacks.")
+@click.option(
+    "--side-by-side", is_flag=True, help="Those that need more than a plain stack on a second one, at the same time."
+)
 @click.option("--folder", type=click.Path(path_type=Path), help="For pictures and results; by default below data_dir.")
-def command(names: tuple[str, ...], *, is_list: bool, seed: int | None, offset: int, folder: Path | None) -> None:
+def command(
+    names: tuple[str, ...], *, is_list: bool, seed: int | None, offset: int, side_by_side: bool, folder: Path | None
+) -> None:
     """Break things while orders flow, on stacks of its own; all drills, or those named.
 
     Ends with 1 where an order was lost or placed twice, an answer was wrong, or something stayed broken.
@@ -37,9 +49,23 @@ def command(names: tuple[str, ...], *, is_list: bool, seed: int | None, offset: 
     with told():
         kept = folder or load().data_dir / "drills" / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
         chosen = [drill for drill in DRILLS if not names or drill.name in names]
-        finished = drills.run(chosen, seed=seed, folder=kept, offset=offset, say=click.echo)
+        beside = [drill for drill in chosen if drill.stand != PLAIN] if side_by_side else []
+        second = _second(beside, seed, offset, kept) if beside else None
+        mine = [drill for drill in chosen if drill not in beside]
+        finished = drills.run(mine, seed=seed, folder=kept, offset=offset, say=click.echo)
     lines = [f"seed {seed}", *drills.table(finished)]
-    (kept / "table.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    is_bad = any(one.failed for one in finished)
+    if second is not None:
+        is_bad = bool(second.wait()) or is_bad
+        lines += (kept / SECOND / TABLE).read_text(encoding="utf-8").splitlines()[2:]
+    (kept / TABLE).write_text("\n".join(lines) + "\n", encoding="utf-8")
     click.echo("\n".join(["", *lines, f"pictures and results: {kept}"]))
-    if any(one.failed for one in finished):
+    if is_bad:
         sys.exit(1)
+
+
+def _second(beside: Sequence[Drill], seed: int, offset: int, kept: Path) -> "subprocess.Popen[bytes]":
+    """The same command for these drills, on stacks of its own beside this one's."""
+    names = [drill.name for drill in beside]
+    options = ["--seed", str(seed), "--offset", str(offset + APART), "--folder", str(kept / SECOND)]
+    return subprocess.Popen([sys.executable, "-m", "app", "drill", *names, *options])

@@ -24,6 +24,7 @@ from app.stack.part import Failure, Part, Step
 from app.stack.process import Record
 
 PAUSE_FIRST, PAUSE_MOST = 0.1, 10.0  # s before an ended process is started again; doubles
+KILLED, PAUSE_KILLED = "signal SIGKILL", 1.0  # s at most: it did not fail by itself, though the system may lack memory
 STEADY = 30.0  # s of life after which the next end counts as the first
 PROBE_EVERY = 0.1  # s, until ready
 LOG_CHECK = 60.0  # s between looks at the logs' lengths
@@ -125,6 +126,8 @@ class Supervisor:
                         watch.cancel()
                 lived = record.age
                 pause = PAUSE_FIRST if lived > STEADY else pause
+                if last_exit == KILLED:
+                    pause = min(pause, PAUSE_KILLED)
                 self.say(f"{part.name} ended ({last_exit}) after {lived:.1f} s; starting it again in {pause:g} s")
                 await self.take_out(part.name)
             else:

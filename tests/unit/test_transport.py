@@ -203,3 +203,22 @@ async def test_an_agent_that_is_behind_holds_the_fetches_up_until_the_flow_stops
 )
 def test_what_we_put_in_the_place_of_fausts_own_is_still_called_so(name: str) -> None:
     assert hasattr(Consumer, name)
+
+
+async def test_partitions_that_may_be_read_again_are_read_at_once(new_bench: Callable[..., Bench]) -> None:
+    consumer = new_bench().consumer
+    del consumer._wait_next_records  # the bench's own
+    consumer.stop_flow()
+    asyncio.get_running_loop().call_later(0.01, consumer.resume_flow)  # before the partitions, as Faust does it
+    ready: list[set[TP]] = [set(), set(), {HERE}, {HERE}]
+
+    async def getmany(active_partitions: set[TP], timeout: float) -> Any:
+        del timeout
+        return dict.fromkeys(active_partitions, ())
+
+    async def sleep(seconds: float) -> None:
+        pytest.fail(f"{seconds} s in which nobody is served")
+
+    consumer._getmany, consumer.sleep = getmany, sleep
+    consumer._get_active_partitions = lambda: ready.pop(0)
+    assert await consumer._wait_next_records(1.0) == ({HERE: ()}, {HERE})
