@@ -75,7 +75,127 @@ AUDIT = (
     AUDIT_ROUND,
 )
 
-ALL = (*AUDIT,)
+# ── an order, from request to answer ──────────────────────────────────────────────────────────────────────────────────
+
+# Up to 0.25 s is what the service level promises; finer below, where a change would show first.
+_ANSWER = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+ORDER_ANSWERED = Metric(
+    "counter",
+    "order_answered",
+    "requests",
+    "Requests to place an order, by what they were answered: accepted, replayed, version_conflict, invalid_item, "
+    "id_reused, session_closed, invalid_request, unauthorized, forbidden, too_large, unavailable, fault",
+    ("outcome",),
+)
+ORDER_ANSWER = Metric(
+    "histogram", "order_answer", "seconds", "From a request to place an order to its answer", buckets=_ANSWER
+)
+ORDER_PART = Metric(
+    "histogram",
+    "order_part",
+    "seconds",
+    "Of an order's time, one in eight: edge (request to append), log (append to its owner), decision, acknowledgement "
+    "(decision to Kafka's word on row and event), reply (from there to the view)",
+    ("part",),
+    _ANSWER,
+)
+ORDERS_WAITING = Metric("gauge", "orders_waiting", "requests", "Requests that wait for their table's owner")
+COMMANDS_IN_FLIGHT = Metric("gauge", "in_flight", "commands", "Commands decided on that wait for Kafka")
+ORDERS = (ORDER_ANSWERED, ORDER_ANSWER, ORDER_PART, ORDERS_WAITING, COMMANDS_IN_FLIGHT)
+
+# ── streams: what a process consumes ──────────────────────────────────────────────────────────────────────────────────
+
+OWNED = Metric("gauge", "owned", "partitions", "1 for each partition that this process works on", ("partition",))
+LAG = Metric(
+    "gauge", "consumer_lag", "records", "Records of a partition that are not done with", ("topic", "partition")
+)
+LAG_AGE = Metric(
+    "gauge",
+    "consumer_lag_age",
+    "seconds",
+    "How long the oldest record that is not done with has stood in its partition, to a second; 0 without one",
+    ("topic", "partition"),
+)
+REBALANCES = Metric("counter", "group", "rebalances", "Assignments that this process was given")
+RECOVERY = Metric(
+    "histogram",
+    "recovery",
+    "seconds",
+    "From an assignment to the tables taken over",
+    buckets=(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+)
+RECOVERED = Metric("counter", "recovered", "records", "Changelog records read to take tables over")
+CHANGELOG = Metric(
+    "gauge", "changelog", "records", "From a changelog's first offset to its end", ("topic", "partition")
+)
+DEAD_LETTERS = Metric("counter", "dead_lettered", "records", "Records set aside as dead letters", ("topic",))
+READY = Metric("gauge", "ready", "state", "1 where the process is ready to work, else 0")
+LOOP_DELAY = Metric(
+    "histogram",
+    "event_loop_delay",
+    "seconds",
+    "How late the event loop came to a timer, ten times a second",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+STREAMS = (
+    OWNED,
+    LAG,
+    LAG_AGE,
+    REBALANCES,
+    RECOVERY,
+    RECOVERED,
+    CHANGELOG,
+    DEAD_LETTERS,
+    READY,
+    LOOP_DELAY,
+)
+
+# ── stores ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_STORE = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+CASSANDRA_CALLS = Metric(
+    "counter",
+    "cassandra",
+    "calls",
+    "Requests to Cassandra: kind read or write; result ok or failed",
+    ("kind", "result"),
+)
+CASSANDRA_CALL = Metric(
+    "histogram", "cassandra_call", "seconds", "How long Cassandra took to answer", ("kind",), _STORE
+)
+REDIS_CALLS = Metric("counter", "redis", "calls", "Requests to Redis: result ok or failed", ("result",))
+EVENTS_WRITTEN = Metric("counter", "ledger_written", "events", "Events that stand in Cassandra and are acknowledged")
+EVENT_AGE = Metric(
+    "histogram",
+    "ledger_event_age",
+    "seconds",
+    "From an event's command in the log to the event in all tables of Cassandra",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0),
+)
+LEDGER_HELD = Metric("gauge", "ledger_held", "records", "Records that the ledger holds and has not acknowledged")
+STORES = (CASSANDRA_CALLS, CASSANDRA_CALL, REDIS_CALLS, EVENTS_WRITTEN, EVENT_AGE, LEDGER_HELD)
+
+# ── machines: what the monitor sees of every process of the local stack ───────────────────────────────────────────────
+
+PROCESS_READY = Metric("gauge", "process_ready", "state", "1 where a process answers as it should", ("process",))
+PROCESS_RESTARTS = Metric("counter", "process", "restarts", "How often a process was started again", ("process",))
+PROCESS_AGE = Metric("gauge", "process_age", "seconds", "Since a process was started", ("process",))
+PROCESS_CPU = Metric("counter", "process_cpu", "seconds", "CPU time of a process and its children", ("process",))
+PROCESS_MEMORY = Metric("gauge", "process_memory", "bytes", "Resident memory of a process", ("process",))
+DISK_FREE = Metric("gauge", "disk_free", "bytes", "Free on the disk of the data folder")
+DISK_USED = Metric("gauge", "disk_used", "bytes", "Taken by a part's folder below the data folder", ("part",))
+MACHINES = (
+    PROCESS_READY,
+    PROCESS_RESTARTS,
+    PROCESS_AGE,
+    PROCESS_CPU,
+    PROCESS_MEMORY,
+    DISK_FREE,
+    DISK_USED,
+)
+
+ALL = (*AUDIT, *ORDERS, *STREAMS, *STORES, *MACHINES)
 
 
 class Metrics:
