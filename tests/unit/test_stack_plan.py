@@ -7,7 +7,7 @@ from unittest import mock
 import pytest
 import yaml
 
-from app.settings import Settings, load
+from app.settings import Redis, Settings, load
 from app.stack import cassandra, jars, kafka, plan, redis
 from app.stack.layout import Layout, StackError, State, as_made, read_state, settle_state
 from tests.stack import clean_environment
@@ -176,11 +176,13 @@ def test_the_machines_redis_is_preferred_and_the_wheels_is_there_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert Path(redis.server()).name == "valkey-server"
+    assert Path(redis.server(Settings())).name == "valkey-server"
     installed = tmp_path / "redis-server"
     installed.write_text("#!/bin/sh\n")
     installed.chmod(0o755)
-    assert redis.server() == str(installed)
+    assert redis.server(Settings()) == str(installed)
+    named = Settings().model_copy(update={"redis": Redis(server="/opt/redis")})
+    assert redis.server(named) == "/opt/redis"
 
 
 def test_without_any_redis_the_command_that_installs_one_is_named(
@@ -189,4 +191,4 @@ def test_without_any_redis_the_command_that_installs_one_is_named(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(redis.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(StackError, match="apt-get install redis-server"):
-        redis.server()
+        redis.server(Settings())

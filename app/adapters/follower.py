@@ -1,0 +1,173 @@
+"""Follows partitions on a thread of its own: each batch comes to the event loop as soon as it was fetched.
+
+Faust's consumer has aiokafka in a second event loop, and each fetch goes through four tasks and back: a quarter of a
+worker's time. librdkafka fetches and decodes without Python; what is left is a call per batch.
+"""
+
+import asyncio
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+
+from app.adapters.librdkafka import link_config
+from app.ports import Fatal
+from app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 0.02  # so late is a new assignment seen; a poll with records returns at once
+BATCH = 500  # records
+MAX_WAITING = 32  # batches that the event loop has not come to; more wait in librdkafka, and then in Kafka
+COMPLAIN_SECONDS = 10.0
+
+# Called on the event loop with a partition and its next records.
+Arrived = Callable[[int, Sequence["Followed"]], None]
+
+
+class Followed:
+    """A record as agents know it; `timestamp` is its log time in ms."""
+
+    __slots__ = ("_message", "key", "offset", "timestamp", "value")
+
+    def __init__(self, message: Message) -> None:
+        self._message = message
+        self.offset = message.offset()
+        self.timestamp = message.timestamp()[1]
+        self.key = message.key()
+        self.value = message.value()
+
+    @property
+    def topic(self) -> str:
+        """Its topic."""
+        return str(self._message.topic())
+
+    @property
+    def partition(self) -> int:
+        """Its partition."""
+        return int(self._message.partition())
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Its headers."""
+        return self._message.headers() or ()
+
+
+class Follower:
+    """One topic's partitions, from given offsets on; without a group, nothing is committed."""
+
+    def __init__(
+        self, settings: Settings, topic: str, *, arrived: Arrived, has_room: Callable[[], bool], fatal: Fatal
+    ) -> None:
+        """While `has_room`, which is called on the thread, is false nothing more is fetched."""
+        self._topic = topic
+        self._arrived = arrived
+        self._has_room = has_room
+        self._fatal = fatal
+        self._config: dict[str, Any] = {
+            **link_config(settings, "bistro92-follower"),
+            "group.id": "bistro92-follower",  # asked for by the library; nothing is joined or committed
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "earliest",
+            "log_level": 2,
+            # A fetch waits so long at the broker where nothing comes in; new partitions are asked for by the next one.
+            "fetch.wait.max.ms": 100,
+            "fetch.message.max.bytes": 256 * 1024,  # of each partition; a worker's memory counts
+            "queued.max.messages.kbytes": 2048,
+            "fetch.queue.backoff.ms": 5,
+        }
+        self._lock = threading.Lock()
+        self._wanted: Mapping[int, int | None] = {}
+        self._epoch = 0  # of what is wanted
+        self._waiting = 0  # batches on their way to the event loop
+        self._something = threading.Event()
+        self._stopping = False
+        self._complained_at = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+
+    def follow(self, starts: Mapping[int, int | None]) -> None:
+        """From now on give the records of these partitions from these offsets on (None: the first); of no others.
+
+        To be called on the event loop, where the records come. What was fetched before is given no more.
+        """
+        with self._lock:
+            self._wanted = dict(starts)
+            self._epoch += 1
+        if starts and self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._thread.start()
+        self._something.set()
+
+    def stop(self) -> None:
+        """End the thread and its connection; blocks for some ms."""
+        self._stopping = True
+        self._something.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=5.0)
+
+    def _run(self) -> None:
+        consumer = Consumer(self._config)
+        try:
+            self._follow(consumer)
+        except Exception as error:
+            log.exception("the follower failed")
+            self._fatal(f"{self._topic} can no longer be followed: {error!r}")
+        finally:
+            consumer.close()
+
+    def _follow(self, consumer: Consumer) -> None:
+        epoch = 0
+        while not self._stopping:
+            if self._epoch != epoch:
+                epoch = self._assign(consumer)
+            elif not self._wanted or self._waiting >= MAX_WAITING or not self._has_room():
+                self._something.wait(POLL_SECONDS if self._wanted else None)
+                self._something.clear()
+            elif (first := consumer.poll(POLL_SECONDS)) is not None:
+                # What else has come by now; a call that may wait would wait until so many are there.
+                self._pass_on([first, *consumer.consume(BATCH, timeout=0)], epoch)
+
+    def _assign(self, consumer: Consumer) -> int:
+        with self._lock:
+            wanted, epoch = self._wanted, self._epoch
+        places = [
+            TopicPartition(self._topic, partition, OFFSET_BEGINNING if offset is None else offset)
+            for partition, offset in wanted.items()
+        ]
+        if places:
+            consumer.assign(places)
+        else:
+            consumer.unassign()
+        return epoch
+
+    def _pass_on(self, messages: list[Message], epoch: int) -> None:
+        batches: dict[int, list[Followed]] = defaultdict(list)
+        for message in messages:
+            if (error := message.error()) is not None:
+                self._complain(error)
+            else:
+                batches[message.partition()].append(Followed(message))
+        if batches and self._loop is not None and not self._loop.is_closed():
+            with self._lock:
+                self._waiting += 1
+            self._loop.call_soon_threadsafe(self._arrive, batches, epoch)
+
+    def _arrive(self, batches: Mapping[int, Sequence[Followed]], epoch: int) -> None:
+        with self._lock:
+            self._waiting -= 1
+        for partition, records in batches.items():
+            if epoch != self._epoch:
+                return  # not wanted any more, or asked for anew
+            self._arrived(partition, records)
+
+    def _complain(self, error: KafkaError) -> None:
+        now = time.monotonic()
+        if now - self._complained_at >= COMPLAIN_SECONDS:
+            self._complained_at = now
+            log.warning("records cannot be read, trying on", topic=self._topic, reason=str(error))
