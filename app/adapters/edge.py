@@ -70,8 +70,6 @@ class KafkaEdge:
                 lambda reason: self._fail_threadsafe(request_id, reason),
             )
             return await future
-        except BufferError as error:
-            raise UnavailableError("Kafka takes no more orders at present") from error
         finally:
             self._waiting.pop(request_id, None)
 

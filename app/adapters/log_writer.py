@@ -1,5 +1,9 @@
 """Producers on librdkafka: one for what an owner decided, one for commands.
 
+What one turn of the event loop appends is handed over at its end, in one call per partition: librdkafka sends a request
+for each partition as soon as it has a record, and Kafka's work is counted in requests. Waiting for more (`linger.ms`)
+would do the same and make a lone guest wait, too.
+
 Faust's own producer is not used on the way of an order: its changelog buffer swallows failures. Can go when
 Faust awaits what it writes before it commits.
 """
@@ -36,6 +40,7 @@ class PolledProducer:
         self._thread = threading.Thread(target=self._poll, name=f"{name}-poll", daemon=True)
         self._thread.start()
         self.produce = self._producer.produce
+        self.produce_batch = self._producer.produce_batch
 
     def _poll(self) -> None:
         while not self._stopping.is_set():
@@ -63,12 +68,24 @@ class KafkaLane:
     all was written here or read: it stays before the first hole, until somebody has read on from there.
     """
 
-    __slots__ = ("_gaps", "_next", "_produce", "_topic", "_writer", "acked", "known", "partition", "sent")
+    __slots__ = (
+        "_gaps",
+        "_next",
+        "_pending",
+        "_produce_batch",
+        "_topic",
+        "_writer",
+        "acked",
+        "known",
+        "partition",
+        "sent",
+    )
 
-    def __init__(self, writer: "KafkaLogWriter", produce: Callable[..., None], topic: str, partition: int) -> None:
+    def __init__(self, writer: "KafkaLogWriter", produce_batch: Callable[..., int], topic: str, partition: int) -> None:
         self._writer = writer
-        self._produce = produce
+        self._produce_batch = produce_batch
         self._topic = topic
+        self._pending: list[dict[str, Any]] = []
         self.partition = partition
         self.sent = 0
         self.acked = 0
@@ -77,13 +94,23 @@ class KafkaLane:
         self._gaps: list[tuple[int, int]] = []
 
     def send(self, key: bytes, value: bytes | None) -> None:
-        """Append a record to the partition."""
-        try:
-            self._produce(self._topic, value, key, self.partition, on_delivery=self._delivered)
-        except (BufferError, KafkaException) as error:
-            # The pipeline bounds what is in flight far below the queue's limit: this is a fault, not a load.
-            self._writer.fatal(f"a record for {self._topic}/{self.partition} was not taken: {error}")
+        """Append a record to the partition, at the end of this turn of the loop."""
+        self._pending.append({"key": key, "value": value})
         self.sent += 1
+        if len(self._pending) == 1:
+            self._writer.flush_soon(self)
+
+    def flush(self) -> None:
+        """Hand over what was sent in this turn."""
+        records, self._pending = self._pending, []
+        try:
+            taken = self._produce_batch(self._topic, records, partition=self.partition, on_delivery=self._delivered)
+        except (BufferError, KafkaException) as error:
+            self._writer.fatal(f"records for {self._topic}/{self.partition} were not taken: {error}")
+        if taken != len(records):
+            # The pipeline bounds what is in flight far below the queue's limit: this is a fault, not a load.
+            reason = next((record["_error"] for record in records if "_error" in record), "no reason was given")
+            self._writer.fatal(f"a record for {self._topic}/{self.partition} was not taken: {reason}")
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         # On the poll thread. Each lane is counted up by this thread alone.
@@ -125,6 +152,7 @@ class KafkaLogWriter:
         self._callbacks: list[Callable[[], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake_pending = False
+        self._sending: list[KafkaLane] = []  # lanes with records of this turn
         self._producer = PolledProducer(
             "log-writer",
             {
@@ -147,8 +175,22 @@ class KafkaLogWriter:
         """The lane of this partition, always the same one."""
         lane = self._lanes.get((topic, partition))
         if lane is None:
-            lane = self._lanes[topic, partition] = KafkaLane(self, self._producer.produce, topic, partition)
+            lane = self._lanes[topic, partition] = KafkaLane(self, self._producer.produce_batch, topic, partition)
         return lane
+
+    def flush_soon(self, lane: KafkaLane) -> None:
+        """Hand over the lane's records at the end of this turn; at once where no loop turns."""
+        self._sending.append(lane)
+        if self._loop is None:
+            self.flush()
+        elif len(self._sending) == 1:
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Hand over what was sent in this turn."""
+        lanes, self._sending = self._sending, []
+        for lane in lanes:
+            lane.flush()
 
     def on_delivered(self, callback: Callable[[], None]) -> None:
         """Have `callback` called on the event loop after some records were acknowledged."""
@@ -167,6 +209,7 @@ class KafkaLogWriter:
 
     def stop(self, timeout: float) -> int:
         """Deliver what is under way, for up to `timeout` s; returns what was not delivered."""
+        self.flush()
         return self._producer.stop(timeout)
 
 
@@ -175,6 +218,8 @@ class KafkaCommands:
 
     def __init__(self, settings: Settings, topic: str) -> None:
         self._topic = topic
+        self._pending: list[dict[str, Any]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
         # An expired record makes an idempotent producer drain every partition first; a doubled command is harmless.
         self._producer = PolledProducer(
             "commands",
@@ -189,19 +234,35 @@ class KafkaCommands:
             },
         )
 
-    def append(self, key: bytes, value: bytes, on_failure: Callable[[str], None]) -> None:
-        """Append a command to its table's partition; `on_failure` is called on another thread, with the reason.
+    def bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The loop on which commands are appended."""
+        self._loop = loop
 
-        Raises:
-            BufferError: too much waits for Kafka already.
+    def append(self, key: bytes, value: bytes, on_failure: Callable[[str], None]) -> None:
+        """Append a command to its table's partition, at the end of this turn of the loop.
+
+        `on_failure` is called with the reason, on another thread or on this one.
         """
 
         def report(error: KafkaError | None, _message: Message) -> None:
             if error is not None:
                 on_failure(str(error))
 
-        self._producer.produce(self._topic, value, key, on_delivery=report)
+        self._pending.append({"key": key, "value": value, "callback": report})
+        if self._loop is None:
+            self.flush()
+        elif len(self._pending) == 1:
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Hand over what was appended in this turn."""
+        records, self._pending = self._pending, []
+        if self._producer.produce_batch(self._topic, records) != len(records):
+            for record in records:
+                if (error := record.get("_error")) is not None:  # too much waits for Kafka already
+                    record["callback"](error, None)
 
     def stop(self, timeout: float) -> int:
         """Deliver what is under way, for up to `timeout` s; returns what was not delivered."""
+        self.flush()
         return self._producer.stop(timeout)

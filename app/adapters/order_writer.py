@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 import msgspec
 import structlog
@@ -41,6 +42,7 @@ _BRIEF = (
 _SESSION = "INSERT INTO sessions (table_number, session, {}) VALUES (?, ?, ?) USING TIMESTAMP ?"
 
 _encode = msgspec.json.Encoder().encode
+_table_and_session = attrgetter("table", "session")
 
 Rows = list[tuple[Statement, Sequence[object]]]
 
@@ -86,7 +88,8 @@ class CassandraOrderWriter:
         """The rows in portions and their size; all rows of an event are in one, and one too large is alone."""
         rows: Rows = []
         count = size = 0
-        for event in events:
+        # A table's orders side by side: Cassandra takes what a batch has for one partition as one change.
+        for event in sorted(events, key=_table_and_session):
             mine, length = self._rows(event)
             if rows and (count == BATCH_ORDERS or size + length > BATCH_BYTES):
                 yield rows, size

@@ -6,16 +6,23 @@ When each part of this can go: docs/faust.md.
 """
 
 import asyncio
+import contextlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.client import ConnectionGroup
+from aiokafka.errors import IllegalStateError
 from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 from faust.events import Event
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport, ensure_aiokafka_TP
 from faust.types import TP
+from faust.types.tuples import ConsumerMessage
 
+from app.adapters.follower import Follower
 from app.adapters.librdkafka import ANSWER_SECONDS
+from app.ports import Fatal
+from app.settings import Settings
 
 MAX_BATCHES_WAITING = 16  # before an agent; more wait in Kafka
 WAIT_SECONDS = 0.002  # until an agent that is behind is looked at again
@@ -44,6 +51,16 @@ def transport(app: Any, fetching: Fetching) -> Transport:
 def batch_transport(app: Any, fetching: Fetching) -> Transport:
     """The same with `BatchConsumer`: the agents get lists of records, and say themselves how far they are done."""
     return _transport(app, fetching, BatchConsumer)
+
+
+def following_transport(app: Any, fetching: Fetching, settings: Settings, topic: str, fatal: Fatal) -> Transport:
+    """The same with `FollowingConsumer`, whose agents' one topic this is; `fetching` is of the changelogs."""
+
+    class Following(FollowingConsumer):
+        def _new_follower(self) -> Follower:
+            return Follower(settings, topic, arrived=self._on_followed, has_room=self._has_room, fatal=fatal)
+
+    return _transport(app, fetching, Following)
 
 
 def _transport(app: Any, fetching: Fetching, consumer: type[Any]) -> Transport:
@@ -178,11 +195,124 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
             for record in fresh:
                 await self.callback(self._to_message(tp, record))
         else:
-            self._began.setdefault(tp, fresh[0].offset)
-            message = self._to_message(tp, fresh[-1])
-            message.tracked = True  # not counted among what waits for Faust's acks
             for channel in self.app.topics._tp_index[tp]:
                 while channel.queue.qsize() >= MAX_BATCHES_WAITING:  # noqa: ASYNC110 - Faust's queue tells nobody
                     await asyncio.sleep(WAIT_SECONDS)
-                channel.queue.put_nowait(Event(self.app, None, fresh, {}, message))
+            self._give(tp, fresh)
         self._read_offset[tp] = fresh[-1].offset + 1
+
+    def _give(self, tp: TP, records: Sequence[Any]) -> None:
+        """Give an agent's channel the next records of a partition."""
+        self._began.setdefault(tp, records[0].offset)
+        message = _message(tp, records[-1], self.app.consumer_generation_id)
+        for channel in self.app.topics._tp_index[tp]:
+            channel.queue.put_nowait(Event(self.app, None, records, {}, message))
+        self._read_offset[tp] = records[-1].offset + 1
+
+
+class FollowingConsumer(BatchConsumer):
+    """Its agents' records come from a `Follower`; aiokafka keeps the group, the commits and the changelogs.
+
+    Faust stops the flow, has the partitions sought anew and resumes the flow at each assignment: between a stop and
+    the resumption that comes after a seek nothing is followed, and what was under way at the stop is dropped.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._streams: set[TP] = set()  # what agents may be given
+        self._is_sought = False
+        super().__init__(*args, **kwargs)
+        self._follower = self._new_follower()
+
+    def _new_follower(self) -> Follower:
+        raise NotImplementedError
+
+    # ── what Faust says of the partitions ─────────────────────────────────────────────────────────────────────────────
+
+    def _set_active_tps(self, tps: set[TP]) -> set[TP]:
+        active: set[TP] = super()._set_active_tps({tp for tp in tps if self._is_changelog_tp(tp)})
+        return active
+
+    def pause_partitions(self, tps: Iterable[TP]) -> None:
+        """Read nothing more of these."""
+        tps = set(tps)
+        self._unfollow()
+        self._streams -= tps
+        super().pause_partitions(tps)
+        self._tell_aiokafka("pause", tps)
+
+    def resume_partitions(self, tps: Iterable[TP]) -> None:
+        """Read these: changelogs at once, the agents' partitions once they are sought and the flow is resumed."""
+        tps = set(tps)
+        changelogs = {tp for tp in tps if self._is_changelog_tp(tp)}
+        self._streams |= tps - changelogs
+        super().resume_partitions(changelogs)
+        self._tell_aiokafka("resume", changelogs)
+
+    def stop_flow(self) -> None:
+        """Give the agents nothing more."""
+        self._unfollow()
+        super().stop_flow()
+
+    async def perform_seek(self) -> None:
+        """Go back to what was committed."""
+        await super().perform_seek()
+        self._is_sought = True
+
+    def resume_flow(self) -> None:
+        """Go on."""
+        super().resume_flow()
+        if self._is_sought and self._streams:
+            self._follower.follow({tp.partition: self._read_offset.get(tp) for tp in self._streams})
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Forget what was assigned."""
+        self._unfollow()
+        self._streams.clear()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_stop(self) -> None:
+        """End."""
+        await asyncio.to_thread(self._follower.stop)
+        await super().on_stop()
+
+    async def verify_all_partitions_active(self) -> None:
+        """Faust would complain that aiokafka reads nothing; the watchdog looks after that."""
+
+    def _unfollow(self) -> None:
+        self._is_sought = False
+        self._follower.follow({})
+
+    def _tell_aiokafka(self, what: str, tps: set[TP]) -> None:
+        """Have aiokafka fetch or not: what it holds of a partition that nobody reads is memory and requests."""
+
+        def tell() -> None:
+            consumer = self._thread._consumer
+            for tp in tps:
+                with contextlib.suppress(IllegalStateError):  # no longer assigned
+                    getattr(consumer, what)(ensure_aiokafka_TP(tp))
+
+        if self._thread._consumer is not None:
+            self._thread.thread_loop.call_soon_threadsafe(tell)
+
+    # ── what comes ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _has_room(self) -> bool:
+        index = self.app.topics._tp_index
+        return all(
+            channel.queue.qsize() < MAX_BATCHES_WAITING for tp in list(self._streams) for channel in list(index[tp])
+        )
+
+    def _on_followed(self, partition: int, records: Sequence[Any]) -> None:
+        tp = next((tp for tp in self._streams if tp.partition == partition), None)
+        if tp is not None and self.flow_active:
+            self._give(tp, records)
+
+
+def _message(tp: TP, last: Any, generation: int) -> ConsumerMessage:
+    """What Faust is to know of a batch: where it ends, and in which assignment it came."""
+    nothing = (None,) * 5  # key, value and what Faust keeps of their sizes
+    message = ConsumerMessage(
+        tp.topic, tp.partition, last.offset, last.timestamp / 1000, None, (), *nothing, tp, generation_id=generation
+    )
+    message.tracked = True  # not counted among what waits for Faust's acks
+    return message

@@ -9,6 +9,10 @@ from faust.web.drivers.aiohttp import Web
 from app.settings import Settings
 from app.web.server import ContractRunner
 
+# Faust's consumer fetches nothing while the ledger waits for Cassandra, and no commands at all. That must not look like
+# a dead consumer: the watchdog tells whether it is one.
+MAX_POLL_SECONDS = 30 * 86_400.0
+
 
 class BareWeb(Web):  # type: ignore[misc]
     """Faust's aiohttp server without its own pages: `/` always says OK there, ready or not.

@@ -15,15 +15,13 @@ from app.adapters.transport import PATIENT, batch_transport
 from app.adapters.watchdog import KafkaEnds, Watchdog, limits
 from app.agents.ledger import LedgerAgent
 from app.domain.liveness import Vitals
-from app.service.common import App, new_app
+from app.service.common import MAX_POLL_SECONDS, App, new_app
 from app.settings import Settings
 from app.topics import LEDGER_APP, ORDER_EVENTS
 from app.web.answers import answer_json, refuse
 
 log = structlog.get_logger(__name__)
 
-# Without Cassandra nothing is fetched any more once the buffers are full. That must not look like a dead consumer.
-MAX_POLL_SECONDS = 30 * 86_400.0
 STOP_SECONDS = 2.0  # and the time in which a write settles
 
 

@@ -22,12 +22,12 @@ from app.adapters.menu import CachedMenu
 from app.adapters.order_store import CassandraOrderStore
 from app.adapters.owners import FaustOwners, OwnRows, partition_of
 from app.adapters.tokens import signed_tokens
-from app.adapters.transport import PROMPT, batch_transport
+from app.adapters.transport import PROMPT, following_transport
 from app.adapters.watchdog import KafkaEnds, Watchdog, limits
 from app.agents.orders import OrdersAgent
 from app.domain.liveness import Vitals
 from app.ports import UnavailableError
-from app.service.common import App, new_app
+from app.service.common import MAX_POLL_SECONDS, App, new_app
 from app.settings import Settings
 from app.tables.recovery import BatchRecovery
 from app.tables.rows import ChunkTable, RowTable
@@ -49,8 +49,14 @@ class OrdersService:
     def __init__(self, settings: Settings, index: int) -> None:
         self.settings = settings
         self.name = f"{ORDERS_APP}-{index}"
-        self.app = new_app(settings, ORDERS_APP, index, port=settings.ports.of("orders", index))
-        self.app.transport = batch_transport(self.app, PROMPT)
+        self.app = new_app(
+            settings,
+            ORDERS_APP,
+            index,
+            port=settings.ports.of("orders", index),
+            broker_max_poll_interval=MAX_POLL_SECONDS,
+        )
+        self.app.transport = following_transport(self.app, PROMPT, settings, ORDER_COMMANDS, end_process)
         self._stopping = False
         self._taken_over = False
         self._is_settled = False  # not between two assignments, or before its tables are read
@@ -165,6 +171,7 @@ class OrdersService:
         loop = asyncio.get_running_loop()
         self.watchdog.start()
         self.writer.bind(loop)
+        self.commands.bind(loop)
         await self.link.start()
         self.cassandra.start()
         self.menu.start()

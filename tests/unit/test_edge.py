@@ -16,11 +16,8 @@ class KeptCommands:
     def __init__(self) -> None:
         self.keys: list[bytes] = []
         self.fail: list[Callable[[str], None]] = []
-        self.full = False
 
     def append(self, key: bytes, value: bytes, on_failure: Callable[[str], None]) -> None:
-        if self.full:
-            raise BufferError("queue full")
         self.keys.append(key)
         self.fail.append(on_failure)
 
@@ -71,9 +68,6 @@ async def test_a_command_that_kafka_did_not_take_fails_the_request() -> None:
     await asyncio.to_thread(commands.fail[0], "timed out")
     with pytest.raises(UnavailableError, match="timed out"):
         await asked
-    commands.full = True
-    with pytest.raises(UnavailableError, match="no more"):
-        await edge.ask(opening(edge))
 
 
 async def test_a_command_decided_long_ago_is_no_answer() -> None:

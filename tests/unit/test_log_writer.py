@@ -31,13 +31,18 @@ class Wire:
     def __init__(self) -> None:
         self.reports: list[Any] = []
         self.refuses: Exception | None = None
-        writer: Any = SimpleNamespace(fatal=fatal)
+        self.takes = 1_000
+        writer: Any = SimpleNamespace(fatal=fatal, flush_soon=lambda lane: lane.flush())
         self.lane = KafkaLane(writer, self._produce, "rows", 1)
 
-    def _produce(self, topic: str, value: bytes | None, key: bytes, partition: int, on_delivery: Any) -> None:
+    def _produce(self, topic: str, records: list[dict[str, Any]], partition: int, on_delivery: Any) -> int:
         if self.refuses:
             raise self.refuses
-        self.reports.append(on_delivery)
+        taken, left = records[: self.takes], records[self.takes :]
+        self.reports += [on_delivery] * len(taken)
+        for record in left:
+            record["_error"] = "the queue is full"
+        return len(taken)
 
     def send(self, count: int = 1) -> None:
         for _ in range(count):
@@ -67,8 +72,42 @@ def test_a_failed_delivery_ends_the_process() -> None:
 def test_a_record_that_the_producer_does_not_take_ends_the_process(refusal: Exception) -> None:
     wire = Wire()
     wire.refuses = refusal
-    with pytest.raises(EndedError, match="rows/1 was not taken"):
+    with pytest.raises(EndedError, match="rows/1 were not taken"):
         wire.send()
+
+
+def test_a_record_that_is_left_out_of_what_the_producer_takes_ends_the_process() -> None:
+    wire = Wire()
+    wire.takes = 0
+    with pytest.raises(EndedError, match="rows/1 was not taken: the queue is full"):
+        wire.send()
+
+
+async def test_what_one_turn_of_the_loop_sends_goes_in_one_call_for_each_partition(
+    configs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = KafkaLogWriter(settings(), fatal)
+    calls: list[tuple[str, int, list[Any]]] = []
+    monkeypatch.setattr(
+        writer._producer,
+        "produce_batch",
+        lambda topic, records, partition, on_delivery: calls.append((topic, partition, records)) or len(records),
+    )
+    writer.bind(asyncio.get_running_loop())
+    rows, events = writer.lane("rows", 1), writer.lane("events", 1)
+    for number in range(3):
+        rows.send(b"T1", b"row %d" % number)
+        events.send(b"T1", None)
+    assert not calls
+    await asyncio.sleep(0)
+    assert [(topic, partition, len(records)) for topic, partition, records in calls] == [
+        ("rows", 1, 3),
+        ("events", 1, 3),
+    ]
+    assert [record["value"] for record in calls[0][2]] == [b"row 0", b"row 1", b"row 2"]
+    rows.send(b"T1", b"row 3")
+    assert writer.stop(0) == 0  # what was sent in the last turn of all, too
+    assert len(calls) == 3
 
 
 def test_offsets_between_our_own_are_a_strangers_and_told_once() -> None:
@@ -195,3 +234,19 @@ async def test_a_command_is_given_up_with_its_views_deadline() -> None:
     await until(lambda: failed)
     assert "timed out" in failed[0].lower()
     assert commands.stop(0) == 0
+
+
+async def test_a_command_that_finds_no_room_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def small(config: dict[str, Any]) -> ck.Producer:
+        return ck.Producer({**config, "queue.buffering.max.messages": 1})
+
+    monkeypatch.setattr(log_writer, "Producer", small)
+    commands = KafkaCommands(settings(), "commands")
+    commands.bind(asyncio.get_running_loop())
+    failed: list[str] = []
+    for number in range(3):
+        commands.append(b"T1", b"%d" % number, failed.append)
+    await asyncio.sleep(0)
+    assert len(failed) == 2
+    assert "full" in failed[0].lower()
+    commands.stop(0)

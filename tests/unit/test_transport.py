@@ -10,7 +10,9 @@ from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP
 
 from app.adapters import transport as module
-from app.adapters.transport import Fetching, batch_transport, transport
+from app.adapters.fatal import end_process
+from app.adapters.follower import Follower
+from app.adapters.transport import Fetching, batch_transport, following_transport, transport
 from app.service.common import App, new_app
 from app.settings import Settings
 
@@ -222,3 +224,98 @@ async def test_partitions_that_may_be_read_again_are_read_at_once(new_bench: Cal
     consumer._getmany, consumer.sleep = getmany, sleep
     consumer._get_active_partitions = lambda: ready.pop(0)
     assert await consumer._wait_next_records(1.0) == ({HERE: ()}, {HERE})
+
+
+class Followings:
+    """Stands in for the follower: notes what is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[Mapping[int, int | None]] = []
+
+    def follow(self, starts: Mapping[int, int | None]) -> None:
+        self.asked.append(starts)
+
+    @property
+    def now(self) -> Mapping[int, int | None]:
+        return self.asked[-1]
+
+
+@pytest.fixture
+def following(app: App, new_bench: Callable[..., Bench]) -> Any:
+    """A following consumer to which HERE and its changelog were assigned, as Faust does it."""
+    app.tables._changelogs[CHANGELOG.topic] = None  # type: ignore[attr-defined,assignment]
+    settings = Settings()
+    bench = new_bench(following_transport(app, Fetching(1, 20), settings, HERE.topic, end_process))
+    consumer = bench.consumer
+    assert isinstance(consumer._follower, Follower)
+    consumer._follower = Followings()
+
+    async def seek() -> Mapping[TP, int]:
+        return {HERE: 7}
+
+    consumer.seek_to_committed = seek
+    del consumer.perform_seek  # the bench's own
+    consumer.stop_flow()
+    consumer._set_active_tps({HERE, CHANGELOG})
+    consumer.pause_partitions({HERE, CHANGELOG})
+    consumer.bench = bench
+    return consumer
+
+
+async def resume(consumer: Any) -> None:
+    consumer.resume_partitions({HERE})
+    await consumer.perform_seek()
+    consumer.resume_flow()
+
+
+async def test_commands_are_followed_from_the_committed_offset_once_recovery_has_ended(following: Any) -> None:
+    following.resume_partitions({CHANGELOG})
+    following.resume_flow()
+    assert (following._get_active_partitions(), following._follower.now) == ({CHANGELOG}, {})
+    following.pause_partitions({CHANGELOG})
+    following.resume_partitions({HERE})
+    assert not any(following._follower.asked)  # not before it is known from where
+    await following.perform_seek()
+    following.resume_flow()
+    assert following._follower.now == {HERE.partition: 7}
+    assert not following._get_active_partitions()  # of aiokafka's
+
+
+async def test_what_comes_is_given_to_the_agent_until_the_flow_stops(following: Any) -> None:
+    await resume(following)
+    following._on_followed(HERE.partition, [record(HERE, 7), record(HERE, 9)])
+    assert following.place(HERE) == 7
+    assert following._read_offset[HERE] == 10
+    assert following.bench.handed_over == [[7, 9]]
+    following.stop_flow()
+    assert following._follower.now == {}
+    following._on_followed(HERE.partition, [record(HERE, 10)])
+    following._on_followed(2, [record(TP(HERE.topic, 2), 1)])
+    assert following.bench.handed_over == []
+
+
+async def test_after_a_stop_nothing_is_followed_before_it_was_sought_anew(following: Any) -> None:
+    await resume(following)
+    following.stop_flow()
+    following.resume_flow()
+    assert following._follower.now == {}
+    await following.on_partitions_revoked({HERE})
+    following._read_offset[HERE] = 99  # of another assignment
+    await resume(following)
+    assert following._follower.now == {HERE.partition: 7}
+
+
+async def test_an_agent_that_is_behind_has_no_room(following: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_BATCHES_WAITING", 1)
+    await resume(following)
+    assert following._has_room()
+    following._on_followed(HERE.partition, [record(HERE, 7)])
+    assert not following._has_room()
+    assert following.bench.handed_over == [[7]]
+    assert following._has_room()
+
+
+def test_what_the_following_consumer_hangs_on_is_still_called_so() -> None:
+    partitions = ("_set_active_tps", "pause_partitions", "resume_partitions", "verify_all_partitions_active")
+    for name in (*partitions, "stop_flow", "resume_flow", "perform_seek"):
+        assert hasattr(Consumer, name)
