@@ -50,11 +50,9 @@ def servers(settings: Settings, layout: Layout, state: State) -> list[Part]:
 
 def worker(settings: Settings, service: str, index: int) -> Part:
     """The `index`-th (from 1) worker of a service."""
-    others: list[int] = []
+    others = [settings.ports.metrics_of(service, index)]
     if service == "orders":
         others.append(settings.ports.of("orders_shared"))
-    if service == "auditor":
-        others.append(settings.ports.metrics_of(service, index))
     return Part(
         name=f"{service}-{index}",
         kind="worker",
