@@ -25,7 +25,7 @@ from app.messages import (
     SessionClosed,
     SessionOpened,
 )
-from app.ports import Answers, DeadLetters, Fatal, LogReader, LogWriter, UnavailableError
+from app.ports import Answers, DeadLetters, Fatal, Journal, LogReader, LogWriter, NoJournal, UnavailableError
 from app.tables.rows import ChunkTable, RowTable
 from app.topics import ORDER_COMMANDS, ORDER_EVENTS, ORDER_IDS_CHANGELOG, TABLES_CHANGELOG
 
@@ -47,6 +47,7 @@ class OrdersAgent:
         done: Callable[[int, int], None],
         max_in_flight: int,
         partition_of: Callable[[str], int],
+        journal: Journal | None = None,
     ) -> None:
         self.partitions: dict[int, Partition] = {}
         self._leaving: list[Partition] = []
@@ -60,6 +61,7 @@ class OrdersAgent:
         self._done = done
         self._max_in_flight = max_in_flight
         self._partition_of = partition_of
+        self._journal = journal or NoJournal()
         self._progress = asyncio.Event()
         writer.on_delivered(self._on_delivered)
 
@@ -181,7 +183,9 @@ class OrdersAgent:
             partition.complete_later(at, "", None)
             return
         if isinstance(command, PlaceOrder):
-            partition.complete_later(at, command.reply_to, self._place(partition, command, at))
+            answer = self._place(partition, command, at)
+            partition.complete_later(at, command.reply_to, answer)
+            self._journal.decided(command, partition.number, at.offset, answer.outcome, answer.version)
         elif isinstance(command, OpenSession):
             partition.complete_later(at, command.reply_to, await self._open(partition, command, at))
         elif isinstance(command, CloseSession):

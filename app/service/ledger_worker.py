@@ -10,6 +10,7 @@ from aiohttp import web
 from app.adapters.cassandra import CassandraSession
 from app.adapters.dead_letters import KafkaDeadLetters
 from app.adapters.fatal import end_process
+from app.adapters.journal import journal_of
 from app.adapters.order_writer import CassandraOrderWriter
 from app.adapters.transport import PATIENT, batch_transport
 from app.adapters.watchdog import KafkaEnds, Watchdog, limits
@@ -43,7 +44,10 @@ class LedgerService:
         self.cassandra = CassandraSession(settings)
         self.dead_letters = KafkaDeadLetters(settings)
         writer = CassandraOrderWriter(self.cassandra, settings)
-        self.agent = LedgerAgent(writer, self.dead_letters, end_process, self._acknowledge, settings.cassandra.settle)
+        self.journal = journal_of(settings)
+        self.agent = LedgerAgent(
+            writer, self.dead_letters, end_process, self._acknowledge, settings.cassandra.settle, self.journal
+        )
         self.watchdog = Watchdog(limits(settings), self._vitals, KafkaEnds(settings, ORDER_EVENTS), end_process)
         self._stop_seconds = settings.cassandra.settle + STOP_SECONDS
         self._assigned = False
@@ -66,11 +70,13 @@ class LedgerService:
     async def _run(self, stream: Any) -> None:
         await self.agent.take(stream)
 
-    def _acknowledge(self, message: Any) -> None:
-        """All of the partition up to this message stands in Cassandra."""
+    def _acknowledge(self, message: Any) -> bool:
+        """All of the partition up to this message stands in Cassandra; False where others have it meanwhile."""
         app = self.app
         if not app.rebalancing and message.generation_id == app.consumer_generation_id:
             app.consumer.done(message.tp, message.offset + 1)
+            return True
+        return False
 
     async def _on_assigned(self, app: App, assigned: set[Any], **_: Any) -> None:
         self._partitions = app.consumer.assignment()
@@ -129,6 +135,7 @@ class LedgerService:
             await asyncio.wait([self._task])
         await self.cassandra.stop()
         await asyncio.to_thread(self.dead_letters.stop, 1.0)
+        self.journal.flush()
         log.info("stopped", worker=self.name, acked=self.agent.acked)
 
 

@@ -15,6 +15,7 @@ from app.adapters.dead_letters import KafkaDeadLetters
 from app.adapters.edge import KafkaEdge
 from app.adapters.fatal import end_process
 from app.adapters.heartbeat import Heartbeat
+from app.adapters.journal import journal_of
 from app.adapters.link import Link, link_key
 from app.adapters.log_reader import KafkaLogReader
 from app.adapters.log_writer import KafkaCommands, KafkaLogWriter
@@ -72,6 +73,7 @@ class OrdersService:
         self.link = Link(address, partial(link_key, settings.keys_dir), self.edge.resolve)
         self.heartbeat = Heartbeat(settings)
         self.dead_letters = KafkaDeadLetters(settings)
+        self.journal = journal_of(settings)
         self.agent = OrdersAgent(
             self.rows,
             self.chunks,
@@ -83,6 +85,7 @@ class OrdersService:
             self._done,
             settings.orders.max_in_flight,
             partial(partition_of, partitions=partitions),
+            self.journal,
         )
         self.rows.recovered = self._take_over
         self.own = OwnRows(self.rows, self.chunks, self.reader_for_guests, partitions, self._owned)
@@ -102,6 +105,7 @@ class OrdersService:
             menu=self.menu,
             tokens=self.tokens,
             ready=self.not_ready_because,
+            journal=self.journal,
         )
         add_routes(app.web.web_app, services)
         add_internal_routes(app.web.web_app, self.own, self.tokens)
@@ -231,6 +235,7 @@ class OrdersService:
         await self.menu.stop()
         await self.cassandra.stop()
         await asyncio.to_thread(self._stop_writers)
+        self.journal.flush()
 
     def _stop_writers(self) -> None:
         left = self.commands.stop(1.0) + self.writer.stop(self.settings.orders.stop_grace) + self.dead_letters.stop(1.0)

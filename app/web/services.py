@@ -1,11 +1,11 @@
 """What the views need of the rest; the composition root fills it in."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from app.domain.claims import Claims
-from app.ports import Edge, Menu, OrderStore, Owners
+from app.ports import Edge, Journal, Menu, NoJournal, OrderStore, Owners
 from app.settings import Settings
 
 
@@ -28,3 +28,4 @@ class Services:
     menu: Menu
     tokens: Tokens
     ready: Callable[[], str | None]
+    journal: Journal = field(default_factory=NoJournal)

@@ -10,7 +10,7 @@ import pytest
 
 from app.agents.orders import OrdersAgent
 from app.domain.row import CHUNK_IDS, NO_ROW, Chunk, Row, chunk_key, encode_id
-from app.messages import Answer, encode
+from app.messages import Answer, PlaceOrder, encode
 from app.ports import Record, UnavailableError
 from app.tables.rows import Chunks
 from app.topics import ORDER_COMMANDS, ORDER_EVENTS, ORDER_IDS_CHANGELOG, TABLES_CHANGELOG
@@ -64,6 +64,7 @@ class House:
         self.changelog: list[Record] = []
         self.away = False
         self.answers: list[Answer] = []
+        self.noted: list[tuple[str, int, int, str, int]] = []
         self.set_aside: list[tuple[int, bytes | None]] = []
         self.letters_go = asyncio.Event()
         self.letters_go.set()
@@ -73,8 +74,21 @@ class House:
         chunks: Any = SimpleNamespace(chunks=lambda _: self.chunks, read_up_to=lambda _: 0)
         this: Any = self
         self.agent = OrdersAgent(
-            rows, chunks, this, this, this, this, fatal, lambda _, offset: self.done.append(offset), 100, lambda _: 0
+            rows,
+            chunks,
+            this,
+            this,
+            this,
+            this,
+            fatal,
+            lambda _, offset: self.done.append(offset),
+            100,
+            lambda _: 0,
+            this,
         )
+
+    def decided(self, command: PlaceOrder, partition: int, offset: int, outcome: str, version: int) -> None:
+        self.noted.append((command.client_order_id, partition, offset, outcome, version))
 
     def lane(self, topic: str, partition: int) -> CountedLane:
         return self.lanes.setdefault(topic, CountedLane())
@@ -242,3 +256,13 @@ async def test_after_a_rebalance_the_rest_of_a_fetch_is_left_to_the_next_owner(h
     assert [answer.outcome for answer in house.answers] == ["opened"]  # what was decided is still answered
     assert house.done == []
     assert house.agent.in_flight == 0
+
+
+async def test_the_journal_hears_of_each_decision_on_an_order_with_its_place(house: House) -> None:
+    await house.take_over()
+    await house.read_commands(encode(open_session()), encode(place("a")), encode(place("b")), encode(place("a")))
+    assert house.noted == [
+        ("a", 0, 1, "accepted", 1),
+        ("b", 0, 2, "version_conflict", 1),
+        ("a", 0, 3, "replayed", 1),
+    ]
