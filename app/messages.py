@@ -35,6 +35,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]  # from 1 on
 Quantity = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Claimed = Annotated[int, msgspec.Meta(ge=0, le=2**53)]  # as a guest says, who may say any number
+Trace = Annotated[str, msgspec.Meta(max_length=64)]  # empty: none
 Address = Annotated[str, msgspec.Meta(max_length=300)]  # of a worker
 Place = Annotated[int, msgspec.Meta(ge=0, le=10**15 - 1)]  # an offset
 Amount = Annotated[int, msgspec.Meta(ge=0, le=2**53)]  # minor units
@@ -57,7 +58,8 @@ class PlaceOrder(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="typ
 
     `refusal` is empty, or says why the view refused the items: the owner alone knows whether the order id was accepted
     before, so a refused order travels too. `version` is the one that the pad holds; `total` the sum in minor units.
-    `reply_to` is the link address of the view's worker, `request_id` names the request there.
+    `reply_to` is the link address of the view's worker, `request_id` names the request there; `trace` is the
+    `X-Request-Id` by which the guest knows it, and who looks for it in the logs.
     """
 
     request_id: str
@@ -73,6 +75,7 @@ class PlaceOrder(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="typ
     currency: Name
     note: str = ""
     refusal: str = ""
+    trace: Trace = ""
     schema: int = msgspec.field(default_factory=_this_schema)
 
 
@@ -106,7 +109,7 @@ class OrderPlaced(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ty
     """An order stands. The first event of a (table, session, version) counts; any later one says the same.
 
     `version` is the table's version after the order; `placed_at` is the log time of its command (ms, UTC) and `offset`
-    that command's place in its partition of `order-commands`.
+    that command's place in its partition of `order-commands`. `trace` is the command's; Cassandra does not keep it.
     """
 
     order_id: Name
@@ -120,6 +123,7 @@ class OrderPlaced(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ty
     placed_at: Moment
     offset: Place
     note: str = ""
+    trace: Trace = ""
     schema: int = msgspec.field(default_factory=_this_schema)
 
 
@@ -194,6 +198,7 @@ def order_placed(command: PlaceOrder, version: int, offset: int, time: int) -> O
         placed_at=time,
         offset=offset,
         note=command.note,
+        trace=command.trace,
     )
 
 

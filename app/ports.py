@@ -6,7 +6,7 @@ from typing import Literal, NoReturn, Protocol
 import msgspec
 
 from app.domain.menu import MenuItem
-from app.messages import Answer, Asked, Event, OrderPlaced, TableState
+from app.messages import Answer, Asked, Event, OrderPlaced, PlaceOrder, TableState
 
 
 class UnavailableError(Exception):
@@ -160,6 +160,52 @@ class Answers(Protocol):
     def give(self, reply_to: str, answer: Answer) -> None:
         """Send the answer to the worker at this link address."""
         ...
+
+
+class Journal(Protocol):
+    """Notes what becomes of each order, for whoever looks for a single one later (`python -m app trace`)."""
+
+    def answered(self, command: PlaceOrder, outcome: str, version: int, seconds: float) -> None:
+        """A view has an answer for its guest, `seconds` after it was asked."""
+        ...
+
+    def decided(self, command: PlaceOrder, partition: int, offset: int, outcome: str, version: int) -> None:
+        """The owner has decided on the command at this place of `order-commands`."""
+        ...
+
+    def written(self, order: OrderPlaced, partition: int, offset: int) -> None:
+        """Every table of Cassandra has taken the order of the event at this place of `order-events`."""
+        ...
+
+    def acknowledged(self, partition: int, first: int, last: int) -> None:
+        """The ledger is done with the events at these offsets: they stand in Cassandra for good."""
+        ...
+
+    def flush(self) -> None:
+        """Write what has gathered: the process ends."""
+        ...
+
+
+class NoJournal:
+    """Notes nothing."""
+
+    def answered(self, command: PlaceOrder, outcome: str, version: int, seconds: float) -> None:
+        """Nothing."""
+
+    def decided(self, command: PlaceOrder, partition: int, offset: int, outcome: str, version: int) -> None:
+        """Nothing."""
+
+    def written(self, order: OrderPlaced, partition: int, offset: int) -> None:
+        """Nothing."""
+
+    def acknowledged(self, partition: int, first: int, last: int) -> None:
+        """Nothing."""
+
+    def flush(self) -> None:
+        """Nothing."""
+
+
+NO_JOURNAL = NoJournal()
 
 
 class Consumed(Protocol):

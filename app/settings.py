@@ -238,6 +238,7 @@ class Settings(BaseSettings):
     ledgers: int = Field(default=1, ge=1, le=16, description="ledger workers of the local stack")
     auditors: int = Field(default=1, ge=0, le=1, description="auditors of the local stack")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_orders: bool = Field(default=True, description="a line for each step of an order; `trace` reads them")
     restaurant: Restaurant = Restaurant()
     ports: Ports = Ports()
     kafka: Kafka = Kafka()

@@ -8,8 +8,8 @@ from typing import Any
 
 import structlog
 
-from app.messages import BadMessageError, Event, NewerSchemaError, check_key, decode_event
-from app.ports import UNWATCHED, DeadLetters, EventWriter, Fatal, LedgerWatch
+from app.messages import BadMessageError, Event, NewerSchemaError, OrderPlaced, check_key, decode_event
+from app.ports import NO_JOURNAL, UNWATCHED, DeadLetters, EventWriter, Fatal, Journal, LedgerWatch
 
 log = structlog.get_logger(__name__)
 
@@ -50,17 +50,19 @@ class LedgerAgent:
         writer: EventWriter,
         dead_letters: DeadLetters,
         fatal: Fatal,
-        acknowledge: Callable[[Any], None],
+        acknowledge: Callable[[Any], bool],
         settle: float,
         watch: LedgerWatch = UNWATCHED,
+        journal: Journal = NO_JOURNAL,
     ) -> None:
-        """`acknowledge` is called with a batch's message, whose assignment may have ended; `settle` is in s."""
+        """`acknowledge` is called with a batch's message, and tells whether its assignment holds; `settle` is in s."""
         self._writer = writer
         self._dead_letters = dead_letters
         self._fatal = fatal
         self._acknowledge = acknowledge
         self._settle = settle
         self._watch = watch
+        self._journal = journal
         self._waiting: deque[Any] = deque()
         self._writing = False
         self._written: deque[_Group] = deque()
@@ -135,9 +137,13 @@ class LedgerAgent:
     async def _write(self, records: list[Any]) -> int:
         """Write what these records tell of; how many events that are."""
         events: list[Event] = []
+        orders: list[tuple[OrderPlaced, Any]] = []
         for record in records:
             try:
-                events.append(_decode(record))
+                event = _decode(record)
+                events.append(event)
+                if isinstance(event, OrderPlaced):
+                    orders.append((event, record))
             except NewerSchemaError as error:
                 # No garbage, so it must not be set aside. What came before it is written; then this process ends, and
                 # again at each start, until it is of a release that knows the schema. Nothing is lost meanwhile.
@@ -147,6 +153,8 @@ class LedgerAgent:
                 await self._dead_letters.put(record, str(error))
         await self._writer.write(events)
         self._watch.written(events)
+        for order, record in orders:
+            self._journal.written(order, record.partition, record.offset)
         return len(events)
 
     async def _settle_groups(self) -> None:
@@ -179,7 +187,9 @@ class LedgerAgent:
         while self._written and self._written[0].at <= until:
             group = self._written.popleft()
             for batch in group.batches:
-                self._acknowledge(batch.message)
+                if self._acknowledge(batch.message):
+                    first, last = batch.value[0], batch.value[-1]
+                    self._journal.acknowledged(first.partition, first.offset, last.offset)
             count = len(group.records)
             self.held -= count
             self.acked += count

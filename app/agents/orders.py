@@ -27,11 +27,13 @@ from app.messages import (
     SessionOpened,
 )
 from app.ports import (
+    NO_JOURNAL,
     SAMPLED,
     UNWATCHED,
     Answers,
     DeadLetters,
     Fatal,
+    Journal,
     LogReader,
     LogWriter,
     OrderWatch,
@@ -59,6 +61,7 @@ class OrdersAgent:
         max_in_flight: int,
         partition_of: Callable[[str], int],
         watch: OrderWatch = UNWATCHED,
+        journal: Journal = NO_JOURNAL,
     ) -> None:
         self.partitions: dict[int, Partition] = {}
         self._leaving: list[Partition] = []
@@ -73,6 +76,7 @@ class OrdersAgent:
         self._max_in_flight = max_in_flight
         self._partition_of = partition_of
         self._watch = watch
+        self._journal = journal
         self._progress = asyncio.Event()
         writer.on_delivered(self._on_delivered)
 
@@ -193,10 +197,8 @@ class OrdersAgent:
             partition.complete_later(at, "", None)
             return
         if isinstance(command, PlaceOrder):
-            if at.offset % SAMPLED:
-                partition.complete_later(at, command.reply_to, self._place(partition, command, at))
-            else:
-                self._place_timed(partition, command, at)
+            answer = self._place_and_queue(partition, command, at)
+            self._journal.decided(command, partition.number, at.offset, answer.outcome, answer.version)
         elif isinstance(command, OpenSession):
             partition.complete_later(at, command.reply_to, await self._open(partition, command, at))
         elif isinstance(command, CloseSession):
@@ -250,13 +252,19 @@ class OrdersAgent:
             case _:
                 assert_never(decision)
 
-    def _place_timed(self, partition: Partition, command: PlaceOrder, at: At) -> None:
+    def _place_and_queue(self, partition: Partition, command: PlaceOrder, at: At) -> Answer:
+        """Decide and queue the answer; one in SAMPLED is timed."""
+        if at.offset % SAMPLED:
+            answer = self._place(partition, command, at)
+            partition.complete_later(at, command.reply_to, answer)
+            return answer
         self._watch.took("log", max(0.0, time.time() - at.time / 1000))
         taken = time.perf_counter()
         answer = self._place(partition, command, at)
         decided = time.perf_counter()
         self._watch.took("decision", decided - taken)
         partition.complete_later(at, command.reply_to, answer, decided)
+        return answer
 
     async def _open(self, partition: Partition, command: OpenSession, at: At) -> Answer:
         table = command.table

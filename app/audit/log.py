@@ -20,7 +20,8 @@ class RemadeError(AuditError):
     """A topic ends before what was read of it: it was made anew, and what is known of it holds no longer."""
 
 
-def _consumer(bootstrap: str, **more: Any) -> Consumer:
+def new_consumer(bootstrap: str, **more: Any) -> Consumer:
+    """A consumer beside all groups, to be assigned and read a little at a time."""
     return Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -51,7 +52,7 @@ class Topic:
         """
         self.name = name
         self.starts: dict[int, int] = {}  # the oldest records that are left, as of the last look at the ends
-        self._consumer = _consumer(bootstrap)
+        self._consumer = new_consumer(bootstrap)
         try:
             found = self._consumer.list_topics(name, timeout=REQUEST).topics[name]
             if found.error is not None:
@@ -130,7 +131,7 @@ class Pieces:
 
     def __init__(self, bootstrap: str, name: str) -> None:
         self._name = name
-        self._consumer = _consumer(bootstrap)
+        self._consumer = new_consumer(bootstrap)
 
     def read(self, partition: int, start: int, stop: int) -> list[Any]:
         """The records from `start` to before `stop`, which must be there.
@@ -168,7 +169,7 @@ class Group:
 
     def __init__(self, bootstrap: str, name: str) -> None:
         self._name = name
-        self._consumer = _consumer(bootstrap, **{"group.id": name})
+        self._consumer = new_consumer(bootstrap, **{"group.id": name})
 
     def lag(self, topic: Topic) -> int:
         """How many records of the topic the group has not committed yet.

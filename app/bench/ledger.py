@@ -12,7 +12,8 @@ from typing import Any
 from app.adapters.cassandra import CassandraSession
 from app.adapters.order_writer import CassandraOrderWriter
 from app.audit.log import Topic
-from app.bench.load import LoadError, percentile
+from app.bench.load import LoadError
+from app.bench.series import percentile
 from app.messages import Event, OrderPlaced, decode_event
 from app.settings import Settings
 from app.topics import ORDER_EVENTS
@@ -31,6 +32,16 @@ class Writes:
     p50: float
     p99: float
     max: float
+
+
+def figures(found: Sequence[Writes]) -> dict[str, float]:
+    """The key figures by name."""
+    kept = {}
+    for way, writes in zip(("single", "bulk"), found, strict=True):
+        kept[f"{way} writes, orders/s"] = writes.orders_per_second
+        kept[f"{way} writes, p50 ms"] = writes.p50
+        kept[f"{way} writes, p99 ms"] = writes.p99
+    return kept
 
 
 class TimedSession(CassandraSession):

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, process_time
@@ -14,10 +14,14 @@ from app.bench.guest import Guest, Shares
 from app.bench.http import LostError, Pool
 from app.bench.pace import open_loop
 from app.bench.processes import Meter, Usage
+from app.bench.series import Second
 from app.bench.tally import Acknowledged, Tally
 
 PATIENCE = 15.0  # s after the end until an order that got no answer is given up
 GRACE = 30.0  # s after the end until guests are sent away
+WARM_AGAIN = 3.0  # s of load before each repetition: the server is warm already
+
+During = Callable[[], Awaitable[None]]
 
 
 class LoadError(Exception):
@@ -42,6 +46,7 @@ class Plan:
     seed: int | None = None  # of what the guests choose; None: by chance
     heard: Acknowledged | None = None  # told of every acknowledged order
     at_once: bool = False  # told in the result only
+    is_long: bool = False  # so many orders that latencies are kept in buckets
 
     @property
     def pace(self) -> str:
@@ -53,12 +58,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Process:
-    """What a process used: CPU in ms per order, its peak of resident memory in MB."""
+    """What a process used: CPU in ms per order; resident memory in MB, its peak and at the end."""
 
     name: str
     pid: int
     cpu_ms_per_order: float
     peak_mb: float
+    resident_mb: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -82,20 +88,77 @@ class Result:
     first_violations: list[str] = field(default_factory=list)
     generator_cpu: float = 0.0
     processes: list[Process] = field(default_factory=list)
+    timeline: list[Second] = field(default_factory=list)
 
 
-async def run(plan: Plan, during: Callable[[], Awaitable[None]] | None = None) -> Result:
+async def run(plan: Plan, during: During | None = None) -> Result:
     """Run the plan; `during` runs beside it once it is warm, and the load lasts until both are done.
 
     Raises:
         LoadError: nobody answers, or there is no menu.
     """
-    tally = Tally(plan.acks, plan.heard)
+    async with seated(plan) as house:
+        return await house.run(plan.warmup, during)
+
+
+@asynccontextmanager
+async def seated(plan: Plan) -> AsyncIterator["Seated"]:
+    """The plan's guests at their tables.
+
+    Raises:
+        LoadError: nobody answers, or there is no menu.
+    """
+    tally = Tally(plan.acks, plan.heard, is_long=plan.is_long)
     try:
         async with pool_of(plan) as pool:
-            return await _run(plan, pool, tally, during)
+            house = Seated(plan, pool, tally)
+            await house.sit_down()
+            yield house
     finally:
         tally.close()
+
+
+class Seated:
+    """Guests at their tables, who may be run more than once: each knows its table's version from one run to the next.
+
+    A server need not tell a version; a guest who sat down anew would have to guess it.
+    """
+
+    def __init__(self, plan: Plan, pool: Pool, tally: Tally) -> None:
+        self._plan = plan
+        self._pool = pool
+        self._tally = tally
+        self._is_over = asyncio.Event()
+        self._guests: list[Guest] = []
+
+    async def sit_down(self) -> None:
+        """Learn the tables' versions; LoadError where nobody answers, or there is no menu."""
+        plan = self._plan
+        self._guests = await make_guests(plan, self._pool, self._tally, self._is_over.is_set)
+        await self._pool.open(min(len(self._guests), plan.connections or len(self._guests)))
+
+    async def run(self, warmup: float, during: During | None = None) -> Result:
+        """One run of the plan after `warmup` s of the same load; LoadError where a guest breaks down."""
+        plan, tally, ending = self._plan, self._tally, asyncio.Event()
+        self._is_over.clear()
+        before = tally.violations, tally.unknown
+        if plan.rate is None:
+            tasks = [asyncio.create_task(_closed_loop(guest, ending)) for guest in self._guests]
+        else:
+            tasks = [asyncio.create_task(open_loop(self._guests, plan.rate, ending))]
+        await _first_of(tasks, asyncio.sleep(warmup))
+        tally.begin()
+        meter, cpu = Meter(plan.pids), process_time()
+        await _first_of(tasks, _measured(plan.seconds, during))
+        tally.end()
+        usages, cpu = meter.read(), process_time() - cpu
+        ending.set()
+        giving_up = asyncio.get_running_loop().call_later(PATIENCE, self._is_over.set)
+        _, late = await asyncio.wait(tasks, timeout=GRACE)
+        giving_up.cancel()
+        for task in late:
+            task.cancel()
+        return result_of(plan, tally, usages, cpu, before)
 
 
 async def make_guests(plan: Plan, pool: Pool, tally: Tally, give_up: Callable[[], bool]) -> list[Guest]:
@@ -143,29 +206,7 @@ def pool_of(plan: Plan) -> Pool:
     return Pool(address.hostname, address.port or 80, limit=limit, timeout=plan.answer_within)
 
 
-async def _run(plan: Plan, pool: Pool, tally: Tally, during: Callable[[], Awaitable[None]] | None) -> Result:
-    ending, over = asyncio.Event(), asyncio.Event()
-    guests = await make_guests(plan, pool, tally, over.is_set)
-    await pool.open(min(len(guests), plan.connections or len(guests)))
-    if plan.rate is None:
-        tasks = [asyncio.create_task(_closed_loop(guest, ending)) for guest in guests]
-    else:
-        tasks = [asyncio.create_task(open_loop(guests, plan.rate, ending))]
-    await _first_of(tasks, asyncio.sleep(plan.warmup))
-    tally.begin()
-    meter, cpu = Meter(plan.pids), process_time()
-    await _first_of(tasks, _measured(plan.seconds, during))
-    tally.end()
-    usages, cpu = meter.read(), process_time() - cpu
-    ending.set()
-    asyncio.get_running_loop().call_later(PATIENCE, over.set)
-    _, late = await asyncio.wait(tasks, timeout=GRACE)
-    for task in late:
-        task.cancel()
-    return result_of(plan, tally, usages, cpu)
-
-
-async def _measured(seconds: float, during: Callable[[], Awaitable[None]] | None) -> None:
+async def _measured(seconds: float, during: During | None) -> None:
     await asyncio.gather(asyncio.sleep(seconds), during() if during else asyncio.sleep(0))
 
 
@@ -186,10 +227,13 @@ async def _closed_loop(guest: Guest, ending: asyncio.Event) -> None:
         await guest.turn()
 
 
-def result_of(plan: Plan, tally: Tally, usages: Sequence[Usage], cpu: float) -> Result:
-    """The figures of a tally; `cpu` is what this process used, in s."""
-    ordered = sorted(tally.latencies)
-    orders, seconds = len(ordered), tally.ended - tally.began
+def result_of(
+    plan: Plan, tally: Tally, usages: Sequence[Usage], cpu: float, before: tuple[int, int] = (0, 0)
+) -> Result:
+    """The figures of a tally; `cpu` is what this process used (s), `before` violations and unknown of earlier runs."""
+    series = tally.series
+    orders, seconds = series.count, tally.ended - tally.began
+    p50, p90, p99, highest = series.percentiles(0.50, 0.90, 0.99, 1.0)
 
     def per_order(used: float) -> float:
         return round(1000 * used / orders, 4) if orders else 0.0
@@ -200,18 +244,22 @@ def result_of(plan: Plan, tally: Tally, usages: Sequence[Usage], cpu: float) -> 
         seconds=round(seconds, 3),
         orders=orders,
         orders_per_second=round(orders / seconds, 1),
-        p50=percentile(ordered, 0.50),
-        p90=percentile(ordered, 0.90),
-        p99=percentile(ordered, 0.99),
-        max=percentile(ordered, 1.0),
-        longest_gap=round(1000 * tally.longest_gap, 2),
+        p50=p50,
+        p90=p90,
+        p99=p99,
+        max=highest,
+        longest_gap=round(1000 * series.longest_gap, 2),
         answers=dict(sorted(tally.statuses.items())),
         kinds=dict(sorted(tally.kinds.items())),
-        unknown=tally.unknown,
-        violations=tally.violations,
+        unknown=tally.unknown - before[1],
+        violations=tally.violations - before[0],
         first_violations=tally.first_violations,
         generator_cpu=per_order(cpu),
-        processes=[Process(use.name, use.pid, per_order(use.cpu), round(use.peak_mb, 1)) for use in usages],
+        processes=[
+            Process(use.name, use.pid, per_order(use.cpu), round(use.peak_mb, 1), round(use.resident_mb, 1))
+            for use in usages
+        ],
+        timeline=list(series.seconds),
     )
 
 
@@ -219,10 +267,3 @@ def after(seconds: float) -> Callable[[], bool]:
     """Tells whether so many seconds have passed from now on."""
     over = monotonic() + seconds
     return lambda: monotonic() > over
-
-
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """The smallest of the ordered seconds below or at which `share` of them lie, in ms; 0 where there are none."""
-    if not ordered:
-        return 0.0
-    return round(1000 * ordered[max(0, math.ceil(share * len(ordered)) - 1)], 2)

@@ -10,12 +10,13 @@ import psutil
 
 @dataclass(frozen=True)
 class Usage:
-    """CPU seconds (user and system) and peak resident memory in MB of a process and its children."""
+    """CPU seconds (user and system) of a process and its children; resident memory in MB, its peak and as it is now."""
 
     name: str
     pid: int
     cpu: float
     peak_mb: float
+    resident_mb: float = 0.0
 
 
 class Meter:
@@ -30,7 +31,8 @@ class Meter:
         usages = []
         for name, pid in self._pids:
             with contextlib.suppress(psutil.Error):
-                usages.append(Usage(name, pid, max(0.0, _cpu(pid) - self._before[pid]), _peak_mb(pid)))
+                cpu = max(0.0, _cpu(pid) - self._before[pid])
+                usages.append(Usage(name, pid, cpu, _peak_mb(pid), resident_mb(pid)))
         return usages
 
 
@@ -54,6 +56,15 @@ def _peak_mb(pid: int) -> float:
     for process in _family(pid):
         with contextlib.suppress(psutil.Error, OSError):
             total += _high_water_kb(process) / 1024
+    return total
+
+
+def resident_mb(pid: int) -> float:
+    """What a process and its children hold now, in MB; psutil.NoSuchProcess where it has ended."""
+    total = 0.0
+    for process in _family(pid):
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_info().rss / 2**20
     return total
 
 

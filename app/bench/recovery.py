@@ -82,6 +82,17 @@ class Report:
         """What is not as promised."""
         return [problem for death in self.deaths for problem in death.problems]
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """The key figures by name; latencies in ms."""
+        found = {"decided orders/s": round(self.orders / self.fill_seconds, 1), "memory MB": self.memory_after_mb}
+        for number, death in enumerate(self.deaths, 1):
+            found[f"death {number}, longest gap ms"] = death.longest_gap
+            found[f"death {number}, slowest ms"] = death.slowest
+            found[f"death {number}, memory MB"] = death.memory_mb
+            found[f"death {number}, records read"] = sum(recovery.records for recovery in death.recoveries)
+        return found
+
     def lines(self) -> Iterator[str]:
         """The figures for people."""
         yield f"{self.orders:,} past orders at {self.tables} tables, decided in {self.fill_seconds:.0f} s"

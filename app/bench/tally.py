@@ -1,13 +1,14 @@
 """What is counted while the load runs."""
 
-from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import IO
 
 import orjson
+
+from app.bench.series import Series
 
 KEPT_VIOLATIONS = 20
 
@@ -18,8 +19,9 @@ Acknowledged = Callable[[str, float, float], None]
 class Tally:
     """Counts and latencies (s) since `begin`; violations count from the start, whether warm or not."""
 
-    def __init__(self, acks: Path | None = None, heard: Acknowledged | None = None) -> None:
-        """`heard` is told of every acknowledged order, also outside of the measured time."""
+    def __init__(self, acks: Path | None = None, heard: Acknowledged | None = None, *, is_long: bool = False) -> None:
+        """`heard` is told of every acknowledged order, also outside of the measured time; `is_long`: see `Series`."""
+        self.series = Series(is_long=is_long)
         self._acks: IO[bytes] | None = acks.open("wb") if acks else None
         self._heard = heard
         self.violations = 0
@@ -27,19 +29,23 @@ class Tally:
         self.unknown = 0
         self.begin()
 
+    @property
+    def latencies(self) -> Sequence[float]:
+        """Of each acknowledged order, in s."""
+        return self.series.latencies
+
     def begin(self) -> None:
         """Forget what was counted: the measurement starts here."""
-        self.began = self._last = perf_counter()
+        self.began = perf_counter()
         self.ended = 0.0
-        self.latencies = array("d")
-        self.longest_gap = 0.0
+        self.series.begin(self.began)
         self.statuses: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
 
     def end(self) -> None:
         """The measurement ends; what comes after it is checked, not counted."""
         self.ended = perf_counter()
-        self.longest_gap = max(self.longest_gap, self.ended - self._last)
+        self.series.end(self.ended)
 
     def answer(self, status: str) -> None:
         """An answer came: its status, or `lost`."""
@@ -58,9 +64,7 @@ class Tally:
             self._heard(table, since, now)
         if self.ended:
             return
-        self.latencies.append(now - since)
-        self.longest_gap = max(self.longest_gap, now - self._last)
-        self._last = now
+        self.series.add(now - since, now)
 
     def note(self, table: str, session: int, version: int, order_id: str, client_order_id: str) -> None:
         """Write an acknowledged order down, for the audit."""

@@ -7,6 +7,7 @@ import click
 
 from app.settings import SettingsError, load
 from app.stack.layout import Layout
+from app.trace.lines import ACKNOWLEDGED, JOURNAL
 
 POLL = 0.3  # s between looks at a log that is followed
 
@@ -15,7 +16,8 @@ POLL = 0.3  # s between looks at a log that is followed
 @click.argument("names", nargs=-1)
 @click.option("-f", "--follow", is_flag=True, help="go on with what is written from now on")
 @click.option("-n", "--lines", default=40, show_default=True, type=click.IntRange(min=0), help="of each log")
-def command(names: tuple[str, ...], follow: bool, lines: int) -> None:
+@click.option("--orders", is_flag=True, help="also the lines that tell of single orders; `trace` shows those of one")
+def command(names: tuple[str, ...], follow: bool, lines: int, orders: bool) -> None:
     """Show the logs of NAMES (orders-1, kafka-1, supervisor, schema, …), or of everything."""
     try:
         layout = Layout(load().data_dir)
@@ -25,7 +27,7 @@ def command(names: tuple[str, ...], follow: bool, lines: int) -> None:
     unknown = [name for name in names if name not in there]
     if unknown:
         raise click.ClickException(f"no log of {', '.join(unknown)}; there are: {', '.join(there) or 'none'}")
-    tails = [Tail(name, layout.log(name), len(names) != 1) for name in names or there]
+    tails = [Tail(name, layout.log(name), len(names) != 1, orders) for name in names or there]
     for tail in tails:
         tail.show(lines)
     while follow:
@@ -37,8 +39,9 @@ def command(names: tuple[str, ...], follow: bool, lines: int) -> None:
 class Tail:
     """A log that is read on from where the last look ended."""
 
-    def __init__(self, name: str, path: Path, prefixed: bool) -> None:
-        """Begin at the log's start."""
+    def __init__(self, name: str, path: Path, prefixed: bool, orders: bool = False) -> None:
+        """Begin at the log's start; `orders` are lines of single orders."""
+        self.orders = orders
         self.prefix = f"{name} | " if prefixed else ""
         self.path, self.offset = path, 0
 
@@ -52,6 +55,11 @@ class Tail:
         if not whole:
             return
         self.offset += len(whole) + 1
-        added = whole.decode(errors="replace").split("\n")
+        added = [line for line in whole.decode(errors="replace").split("\n") if self.orders or not is_of_order(line)]
         for line in added if last is None else added[len(added) - min(last, len(added)) :]:
             click.echo(self.prefix + line)
+
+
+def is_of_order(line: str) -> bool:
+    """Whether a line tells of single orders (app/adapters/journal.py): there are thousands of them."""
+    return any(f'event="{event}"' in line for event in (*JOURNAL, ACKNOWLEDGED))

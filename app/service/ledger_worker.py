@@ -12,6 +12,7 @@ from app.adapters.cassandra import CassandraSession
 from app.adapters.dead_letters import KafkaDeadLetters
 from app.adapters.fatal import end_process
 from app.adapters.figures import LedgerFigures, StoreFigures
+from app.adapters.journal import journal_of
 from app.adapters.order_writer import CassandraOrderWriter
 from app.adapters.transport import PATIENT, batch_transport
 from app.adapters.watchdog import KafkaEnds, Watchdog, limits
@@ -54,6 +55,7 @@ class LedgerService:
         )
         self.cassandra = CassandraSession(settings, StoreFigures(kept).cassandra)
         self.dead_letters = KafkaDeadLetters(settings, self.streams.dead_letter)
+        self.journal = journal_of(settings)
         self.agent = LedgerAgent(
             CassandraOrderWriter(self.cassandra, settings),
             self.dead_letters,
@@ -61,6 +63,7 @@ class LedgerService:
             self._acknowledge,
             settings.cassandra.settle,
             LedgerFigures(kept),
+            self.journal,
         )
         kept.gauge(metrics.LEDGER_HELD).set_function(lambda: self.agent.held)
         self.watchdog = Watchdog(limits(settings), self._vitals, KafkaEnds(settings, ORDER_EVENTS), end_process)
@@ -85,11 +88,13 @@ class LedgerService:
     async def _run(self, stream: Any) -> None:
         await self.agent.take(stream)
 
-    def _acknowledge(self, message: Any) -> None:
-        """All of the partition up to this message stands in Cassandra."""
+    def _acknowledge(self, message: Any) -> bool:
+        """All of the partition up to this message stands in Cassandra; False where others have it meanwhile."""
         app = self.app
         if not app.rebalancing and message.generation_id == app.consumer_generation_id:
             app.consumer.done(message.tp, message.offset + 1)
+            return True
+        return False
 
     async def _on_assigned(self, app: App, assigned: set[Any], **_: Any) -> None:
         self._partitions = app.consumer.assignment()
@@ -163,6 +168,7 @@ class LedgerService:
         await self.streams.stop()
         await self.cassandra.stop()
         await asyncio.to_thread(self.dead_letters.stop, 1.0)
+        self.journal.flush()
         log.info("stopped", worker=self.name, acked=self.agent.acked)
 
 

@@ -17,6 +17,7 @@ from app.adapters.edge import KafkaEdge
 from app.adapters.fatal import end_process
 from app.adapters.figures import OrderFigures, RedisFigures, StoreFigures
 from app.adapters.heartbeat import Heartbeat
+from app.adapters.journal import journal_of
 from app.adapters.link import Link, link_key
 from app.adapters.log_reader import KafkaLogReader
 from app.adapters.log_writer import KafkaCommands, KafkaLogWriter
@@ -94,6 +95,7 @@ class OrdersService:
         self.link = Link(address, partial(link_key, settings.keys_dir), self.edge.resolve)
         self.heartbeat = Heartbeat(settings)
         self.dead_letters = KafkaDeadLetters(settings, self.streams.dead_letter)
+        self.journal = journal_of(settings)
         self.agent = OrdersAgent(
             self.rows,
             self.chunks,
@@ -106,6 +108,7 @@ class OrdersService:
             orders.max_in_flight,
             partial(partition_of, partitions=partitions),
             self.watch,
+            self.journal,
         )
         self.rows.recovered = self._take_over
         self.own = OwnRows(self.rows, self.chunks, self.reader_for_guests, partitions, self._owned)
@@ -130,6 +133,7 @@ class OrdersService:
             ready=self.not_ready_because,
             checks=self.checks,
             watch=self.watch,
+            journal=self.journal,
         )
         add_routes(app.web.web_app, services)
         add_internal_routes(app.web.web_app, self.own, self.tokens)
@@ -283,6 +287,7 @@ class OrdersService:
         await self.menu.stop()
         await self.cassandra.stop()
         await asyncio.to_thread(self._stop_writers)
+        self.journal.flush()
 
     def _stop_writers(self) -> None:
         left = self.commands.stop(1.0) + self.writer.stop(self.settings.orders.stop_grace) + self.dead_letters.stop(1.0)

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -132,7 +133,8 @@ def rotate(log: Path) -> None:
     """Move a log's content aside once it is too long; whoever appends to it goes on at its start."""
     try:
         if log.stat().st_size > LOG_LIMIT:
-            log.with_suffix(".log.1").write_bytes(log.read_bytes())
+            with log.open("rb") as source, log.with_suffix(".log.1").open("wb") as aside:
+                shutil.copyfileobj(source, aside)  # up to the end as it is then: little can come before the next line
             os.truncate(log, 0)
     except FileNotFoundError:
         pass

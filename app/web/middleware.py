@@ -12,6 +12,7 @@ from app.ports import UnavailableError
 from app.web.answers import ERRORS, refuse
 
 REQUEST_ID = "X-Request-Id"
+REQUEST_KEY = web.RequestKey("request_id", str)  # under which a view finds its request's id
 
 _log = structlog.get_logger(__name__)
 _given = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -24,6 +25,7 @@ async def contract(request: web.Request, handler: Handler) -> web.StreamResponse
     """Answer as the contract says, and name the request; the client's own id is kept where it is a plain one."""
     given = request.headers.get(REQUEST_ID)
     request_id = given if given and _given.fullmatch(given) else f"{_process}-{next(_numbers):x}"
+    request[REQUEST_KEY] = request_id
     response: web.StreamResponse
     try:
         response = await handler(request)

@@ -14,12 +14,13 @@ from app.web.access import holder
 from app.web.answers import INVALID_ITEM, answer, not_ready, refuse
 from app.web.bodies import read_body
 from app.web.forms import order_read
-from app.web.middleware import expect_within
+from app.web.middleware import REQUEST_KEY, expect_within
 from app.web.services import Services
 from app.web.shapes import describe, order_request
 
 MISSED_SECONDS = 0.3  # a pad waits for its 409; it can read the orders itself
 MAX_MISSED = 100  # orders; further behind, reading the table is the better way
+NO_ANSWER = "no_answer"  # from the owner; the guest has a 503
 _REPLAYED = {"Idempotency-Replayed": "true"}
 # No quantity beyond it is ever accepted, so that all of them may look alike in a fingerprint.
 _QUANTITY_LIMIT = 1_000_000
@@ -74,14 +75,23 @@ class PlacingOrders:
             return "invalid_request", refuse(400, describe(error))
         if claims.role != "pad" or claims.table != order["table_number"]:
             return "forbidden", refuse(403)
-        command = self._command(order, claims.session)
+        command = self._command(order, claims.session, request[REQUEST_KEY])
         self._asked += 1
         if self._asked % SAMPLED == 0:
             self._watch.took("edge", perf_counter() - began)
-        outcome = await self._services.edge.ask(command)
+        outcome = await self._ask(command)
         return outcome.outcome, await self._answer(command, outcome)
 
-    def _command(self, order: dict[str, Any], session: int) -> PlaceOrder:
+    async def _ask(self, command: PlaceOrder) -> Answer:
+        began, outcome, version = perf_counter(), NO_ANSWER, 0
+        try:
+            answer = await self._services.edge.ask(command)
+            outcome, version = answer.outcome, answer.version
+            return answer
+        finally:
+            self._services.journal.answered(command, outcome, version, perf_counter() - began)
+
+    def _command(self, order: dict[str, Any], session: int, trace: str) -> PlaceOrder:
         """The order as the menu judges it. Refused items travel without their lines: nobody will cook them."""
         lines, refusal = judge(self._services.menu, order["items"], self._limits.max_quantity)
         table, client_id, note = order["table_number"], order["order_id"], order.get("note", "")
@@ -100,6 +110,7 @@ class PlacingOrders:
             currency=self._currency,
             note="" if refusal else note,
             refusal=refusal,
+            trace=trace,
         )
 
     async def _answer(self, command: PlaceOrder, outcome: Answer) -> web.Response:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.domain.claims import Claims
-from app.ports import UNWATCHED, Edge, Menu, OrderStore, OrderWatch, Owners
+from app.ports import NO_JOURNAL, UNWATCHED, Edge, Journal, Menu, OrderStore, OrderWatch, Owners
 from app.settings import Settings
 
 
@@ -34,3 +34,4 @@ class Services:
     ready: Callable[[], str | None]
     checks: Callable[[], Mapping[str, str]]
     watch: OrderWatch = UNWATCHED
+    journal: Journal = NO_JOURNAL

@@ -5,7 +5,7 @@ import pytest
 from app.bench.contract import Contract
 from app.bench.guest import session_of
 from app.bench.http import Response
-from app.bench.load import percentile
+from app.bench.series import percentile
 from app.bench.tokens import TokensError, parse
 
 FIRST = b'{"order_id":"o1","status":"received","version":6}'

@@ -11,8 +11,10 @@ import pytest
 
 from app.agents import ledger
 from app.agents.ledger import LedgerAgent
-from app.messages import Event, SessionOpened, encode
+from app.messages import Event, OrderPlaced, SessionOpened, encode, order_placed
+from app.ports import NoJournal
 from app.service.ledger_worker import LedgerService
+from tests.property.restaurant import place
 
 
 class Ended(BaseException):
@@ -44,6 +46,19 @@ class Store:
         await self.answers.wait()
 
 
+class Notes(NoJournal):
+    """What the journal was told: order and offset of each write, and what was acknowledged."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def written(self, order: OrderPlaced, partition: int, offset: int) -> None:
+        self.told.append(("written", order.order_id, partition, offset))
+
+    def acknowledged(self, partition: int, first: int, last: int) -> None:
+        self.told.append(("acknowledged", partition, first, last))
+
+
 class House:
     """An agent with its log, store and dead letters."""
 
@@ -57,11 +72,13 @@ class House:
         self.generation = 1
         self.progress = asyncio.Event()
         self.watched: list[list[str] | int] = []
-        self.agent = LedgerAgent(self.store, self, end, self.acknowledge, settle, self)
+        self.journal = Notes()
+        self.agent = LedgerAgent(self.store, self, end, self.acknowledge, settle, self, self.journal)
 
-    def acknowledge(self, message: Any) -> None:
+    def acknowledge(self, message: Any) -> bool:
         if message.generation == self.generation:
             self.acked.append(message.offset)
+        return message.generation == self.generation
 
     def written(self, events: Sequence[Event]) -> None:
         self.watched.append([event.table for event in events])
@@ -285,3 +302,34 @@ async def test_events_are_told_of_when_they_are_written_and_again_when_they_are_
         house.store.answers.set()
         await house.until_acked(0, 1, 2)
     assert house.watched == [["T0", "T2"], 2]
+
+
+async def test_the_journal_hears_of_each_order_once_it_is_written_and_of_what_is_acknowledged() -> None:
+    house = House()
+    event = order_placed(place("a", table="T1"), 1, 77, 1_000)
+    house.store.here.clear()
+    async with house.open():
+        house.send(0)
+        house.send(1, encode(event))
+        await house.settle()
+        assert house.journal.told == []
+        house.store.here.set()
+        await house.until_acked(0, 1)
+    assert house.journal.told == [
+        ("written", event.order_id, 0, 1),
+        ("acknowledged", 0, 0, 0),
+        ("acknowledged", 0, 1, 1),
+    ]
+
+
+async def test_the_journal_hears_of_no_acknowledgement_that_no_longer_counts() -> None:
+    house = House()
+    async with house.open():
+        house.store.answers.clear()
+        house.send(0)
+        await house.settle()
+        house.generation = 2
+        house.store.answers.set()
+        house.send(1)
+        await house.until_acked(1)
+    assert [told[0] for told in house.journal.told] == ["acknowledged"]

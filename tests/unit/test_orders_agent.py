@@ -10,7 +10,7 @@ import pytest
 
 from app.agents.orders import OrdersAgent
 from app.domain.row import CHUNK_IDS, NO_ROW, Chunk, Row, chunk_key, encode_id
-from app.messages import Answer, encode
+from app.messages import Answer, PlaceOrder, encode
 from app.ports import Record, UnavailableError
 from app.tables.rows import Chunks
 from app.topics import ORDER_COMMANDS, ORDER_EVENTS, ORDER_IDS_CHANGELOG, TABLES_CHANGELOG
@@ -64,6 +64,7 @@ class House:
         self.changelog: list[Record] = []
         self.away = False
         self.answers: list[Answer] = []
+        self.noted: list[tuple[str, int, int, str, int]] = []
         self.set_aside: list[tuple[int, bytes | None]] = []
         self.letters_go = asyncio.Event()
         self.letters_go.set()
@@ -75,8 +76,22 @@ class House:
         self.parts: list[tuple[str, float]] = []
         done = self.done.append
         self.agent = OrdersAgent(
-            rows, chunks, this, this, this, this, fatal, lambda _, offset: done(offset), 100, lambda _: 0, this
+            rows,
+            chunks,
+            this,
+            this,
+            this,
+            this,
+            fatal,
+            lambda _, offset: done(offset),
+            100,
+            lambda _: 0,
+            this,
+            this,
         )
+
+    def decided(self, command: PlaceOrder, partition: int, offset: int, outcome: str, version: int) -> None:
+        self.noted.append((command.client_order_id, partition, offset, outcome, version))
 
     def lane(self, topic: str, partition: int) -> CountedLane:
         return self.lanes.setdefault(topic, CountedLane())
@@ -270,3 +285,13 @@ async def test_a_refusal_is_timed_too_and_an_opening_is_not(house: House) -> Non
     house.acknowledge()
     assert [part for part, _ in house.parts] == ["log", "decision", "acknowledgement"]
     assert [bool(answer.at) for answer in house.answers] == [False, True]
+
+
+async def test_the_journal_hears_of_each_decision_on_an_order_with_its_place(house: House) -> None:
+    await house.take_over()
+    await house.read_commands(encode(open_session()), encode(place("a")), encode(place("b")), encode(place("a")))
+    assert house.noted == [
+        ("a", 0, 1, "accepted", 1),
+        ("b", 0, 2, "version_conflict", 1),
+        ("a", 0, 3, "replayed", 1),
+    ]

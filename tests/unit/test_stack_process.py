@@ -184,6 +184,18 @@ def test_a_followed_log_shows_whole_lines_once_also_when_it_was_cut(
     assert capsys.readouterr().out.splitlines() == ["orders-1 | two", "orders-1 | three", "orders-1 | new"]
 
 
+def test_lines_of_single_orders_are_shown_only_when_asked_for(
+    layout: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = layout.log("orders-1")
+    lines = ["event=ready port=8090", 'event="order decided" order_id=o1', 'event="events acknowledged" first=1']
+    log.write_text("".join(f"timestamp=2026-11-24T18:00:00Z level=info {line}\n" for line in lines))
+    Tail("orders-1", log, prefixed=False).show(1)
+    assert [line.split()[2] for line in capsys.readouterr().out.splitlines()] == ["event=ready"]
+    Tail("orders-1", log, prefixed=False, orders=True).show(3)
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
 def test_clean_deletes_the_stacks_files_and_nothing_else(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BISTRO92_DATA_DIR", str(layout.data_dir))
     (layout.data_dir / "kafka-1" / "data").mkdir(parents=True)

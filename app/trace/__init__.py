@@ -1,0 +1,1 @@
+"""One order, followed through every service."""
