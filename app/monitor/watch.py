@@ -23,6 +23,7 @@ from app.topics import ORDER_COMMANDS, ORDER_EVENTS
 
 KEPT = 15 * 60.0  # s
 WINDOW = 10.0  # s over which rates and latencies are taken
+LATE = 5.0  # s; an order that has waited in the log for longer is a problem
 REFUSED = ("unavailable", "fault")
 AUDIT = {
     "acknowledged": metrics.AUDIT_ACKNOWLEDGED,
@@ -80,7 +81,7 @@ class Watch:
         self._cpu: dict[str, tuple[float, float]] = {}  # target -> when, and its CPU seconds then
         self._lock = threading.Lock()
         self._points: deque[Point] = deque(maxlen=math.ceil(KEPT / settings.monitor.every))
-        self._told = self._gist([], {}, True)
+        self._told = self._gist([], {}, Point(0.0), True)
         self._runner = asyncio.Runner()
         self._started = time.time()
         self.looked_at = time.monotonic()
@@ -94,20 +95,23 @@ class Watch:
         for name in OUGHT_TO_BE_NONE:
             if (value := _first(pages.values(), AUDIT[name])) is not None:
                 self._faults.figure(at, "auditor", f"orders {name}", value)
-        told = self._gist(processes, pages, supervised)
+        point = self._point(at, pages)
+        told = self._gist(processes, pages, point, supervised)
         with self._lock:
             self._told = told
-            self._points.append(self._point(at, pages))
+            self._points.append(point)
         self.looked_at = time.monotonic()
 
-    def _gist(self, processes: list[Process], pages: Mapping[str, Page], supervised: bool) -> dict[str, Any]:
+    def _gist(
+        self, processes: list[Process], pages: Mapping[str, Page], point: Point, supervised: bool
+    ) -> dict[str, Any]:
         partitions = None if self._targets else self._settings.kafka.partitions
         audit = {name: _first(pages.values(), metric) for name, metric in AUDIT.items()}
         return {
             "processes": [asdict(process) for process in processes],
             "audit": audit,
             "partitions": {"owned": _owned(processes), "all": partitions},
-            "problems": problems(processes, audit, partitions, supervised) if processes else [],
+            "problems": problems(processes, audit, partitions, point, supervised) if processes else [],
             "faults": self._faults.tell(),
         }
 
@@ -197,10 +201,18 @@ class Watch:
 
 
 def problems(
-    processes: Sequence[Process], audit: Mapping[str, float | None], partitions: int | None, supervised: bool
+    processes: Sequence[Process],
+    audit: Mapping[str, float | None],
+    partitions: int | None,
+    point: Point,
+    supervised: bool,
 ) -> list[str]:
     """What is wrong now, a line each, the worst first; `partitions` that should be owned, None where not known."""
-    found = [f"{audit[name]:.0f} orders {name}" for name in OUGHT_TO_BE_NONE if audit.get(name)]
+    found = [f"orders {name}: {audit[name]:.0f}" for name in OUGHT_TO_BE_NONE if audit.get(name)]
+    if point.refused_per_minute:
+        found.append(f"{point.refused_per_minute:.0f} orders a minute are refused")
+    if (point.lag_age or 0.0) > LATE:
+        found.append(f"the oldest order waits for {point.lag_age:.0f} s")
     owned = _owned(processes)
     if partitions is not None and owned < partitions:
         found.append(f"{partitions - owned} of {partitions} partitions have no owner: their tables cannot order")

@@ -68,7 +68,7 @@ function figures() {
   return [
     figure("Orders a minute", number(now.orders_per_minute), `${number(now.refused_per_minute)} refused`, now.refused_per_minute > 0),
     figure("Answer, p99", span(now.p99), `p50 ${span(now.p50)}`, now.p99 > 0.25),
-    figure("Orders lagging", count(now.lag), `oldest for ${span(now.lag_age)}`, now.lag_age > 5),
+    figure("Lag of orders", count(now.lag), `oldest for ${span(now.lag_age)}`, now.lag_age > 5),
     figure("Lost / duplicated", `${count(audit.lost)} / ${count(audit.duplicated)}`, `of ${count(audit.acknowledged)}${old > 10 ? `, ${span(old)} ago` : ""}`, wrong > 0 || old > 60),
     figure("Not in Cassandra yet", count(audit.unwritten), `oldest for ${span(audit.unwritten_age)}`, audit.unwritten_age > 60),
     figure("Partitions owned", all === null ? count(owned) : `${owned} / ${all}`, `${count(now.waiting)} requests waiting`, owned < all),
