@@ -145,7 +145,8 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
     """What the owner of a table answers to a command, sent to the view's worker.
 
     `outcome` is the name of the decision; `version` the table's version after the order (accepted, replayed) or its
-    current one (conflict); `session` and `is_open` tell how a session command left the table.
+    current one (conflict); `session` and `is_open` tell how a session command left the table. `at` is when the owner
+    gave the answer (s since 1970), 0 where the order is not timed.
     """
 
     request_id: str
@@ -165,6 +166,7 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
     session: int = 0
     is_open: bool = False
     detail: str = ""
+    at: float = 0.0
 
 
 class TableState(msgspec.Struct, frozen=True):

@@ -4,10 +4,15 @@ A process makes those that it keeps with `Metrics`, in a registry of its own, an
 its unit (and, for a counter, `_total`), as Prometheus asks for.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+Values = Iterable[tuple[tuple[str, ...], float]]  # by the values of the labels
 
 PREFIX = "bistro92"
 
@@ -199,6 +204,17 @@ MACHINES = (
 
 ALL = (*AUDIT, *ORDERS, *STREAMS, *STORES, *MACHINES)
 
+# What each kind of process serves. The ledger has no tables to recover, and asks no Redis.
+SERVED: Mapping[str, tuple[Metric, ...]] = {
+    "orders": (*ORDERS, *STREAMS, CASSANDRA_CALLS, CASSANDRA_CALL, REDIS_CALLS),
+    "ledger": (
+        *(metric for metric in STREAMS if metric not in (RECOVERY, RECOVERED, CHANGELOG)),
+        *(metric for metric in STORES if metric is not REDIS_CALLS),
+    ),
+    "auditor": AUDIT,
+    "monitor": MACHINES,
+}
+
 
 class Metrics:
     """The metrics of one process, beside its CPU time, memory and open files."""
@@ -220,6 +236,29 @@ class Metrics:
         registry = self._check(metric, "histogram")
         return Histogram(metric.full_name, metric.meaning, metric.labels, registry=registry, buckets=metric.buckets)
 
+    def computed(self, metric: Metric, read: Callable[[], Values]) -> None:
+        """Keep a gauge or counter whose values `read` tells at each scrape, on a thread of its own."""
+        assert metric.kind != "histogram", f"{metric.full_name} is a histogram"
+        self.registry.register(_Computed(metric, read))
+
     def _check(self, metric: Metric, kind: str) -> CollectorRegistry:
         assert metric.kind == kind, f"{metric.full_name} is a {metric.kind}"
         return self.registry
+
+
+class _Computed(Collector):
+    def __init__(self, metric: Metric, read: Callable[[], Values]) -> None:
+        self._metric = metric
+        self._read = read
+
+    def describe(self) -> Iterable[CounterMetricFamily | GaugeMetricFamily]:
+        """The name without values: at the start there may be nothing to read from."""
+        family = CounterMetricFamily if self._metric.kind == "counter" else GaugeMetricFamily
+        return [family(self._metric.full_name, self._metric.meaning, labels=self._metric.labels)]
+
+    def collect(self) -> Iterable[CounterMetricFamily | GaugeMetricFamily]:
+        """The values as they are now."""
+        for family in self.describe():
+            for labels, value in self._read():
+                family.add_metric(labels, value)
+            yield family

@@ -1,7 +1,7 @@
 """What the views and agents need of the outside; adapters give it, the composition root hands it over."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import NoReturn, Protocol
+from typing import Literal, NoReturn, Protocol
 
 import msgspec
 
@@ -218,3 +218,50 @@ class Fatal(Protocol):
     """Ends the process: what happened must not be worked around, and a supervisor starts anew."""
 
     def __call__(self, reason: str) -> NoReturn: ...
+
+
+SAMPLED = 8  # one order in so many is timed part by part: a look at the clock costs, too
+OrderPart = Literal["edge", "log", "decision", "acknowledgement", "reply"]
+
+
+class OrderWatch(Protocol):
+    """Hears how orders fare. Called on the event loop with every order: it must be quick, and never raises."""
+
+    def answered(self, outcome: str, seconds: float) -> None:
+        """A request to place an order got its answer, so long after it came."""
+        ...
+
+    def took(self, part: OrderPart, seconds: float) -> None:
+        """A part of an order that is timed took so long."""
+        ...
+
+
+class LedgerWatch(Protocol):
+    """Hears how events come into the store; on the event loop."""
+
+    def written(self, events: Sequence[Event]) -> None:
+        """These stand in all of their tables."""
+        ...
+
+    def acknowledged(self, events: int) -> None:
+        """So many more stand there for good, and are acknowledged to the log."""
+        ...
+
+
+class Unwatched:
+    """Hears nothing: for tests of something else."""
+
+    def answered(self, outcome: str, seconds: float) -> None:
+        """Nobody counts."""
+
+    def took(self, part: OrderPart, seconds: float) -> None:
+        """Nobody measures."""
+
+    def written(self, events: Sequence[Event]) -> None:
+        """Nobody counts."""
+
+    def acknowledged(self, events: int) -> None:
+        """Nobody counts."""
+
+
+UNWATCHED = Unwatched()

@@ -153,6 +153,22 @@ class Owner:
         return of_session([] if self.forgotten else self.events, table, session, after_version)
 
 
+@dataclass
+class HouseWatch:
+    """Keeps what it hears."""
+
+    outcomes: list[str] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+
+    def answered(self, outcome: str, seconds: float) -> None:
+        assert seconds >= 0
+        self.outcomes.append(outcome)
+
+    def took(self, part: str, seconds: float) -> None:
+        assert seconds >= 0
+        self.parts.append(part)
+
+
 class PlainTokens:
     """Tokens that read as what they say, ``role/table/session``; for tests that are not about signatures."""
 
@@ -177,7 +193,9 @@ class House:
         self.menu = HouseMenu()
         self.store = HouseStore()
         self.owner = Owner(self.store)
+        self.watch = HouseWatch()
         self.not_ready: str | None = None
+        self.checks = {"assigned": "ok", "lag": "partition 2 is 1200 records behind, for 12 s"}
         self.services = Services(
             settings=self.settings,
             edge=self.owner,
@@ -186,6 +204,8 @@ class House:
             menu=self.menu,
             tokens=PlainTokens(),
             ready=lambda: self.not_ready,
+            checks=lambda: self.checks,
+            watch=self.watch,
         )
 
     async def seat(self, table: str = "T1") -> str:

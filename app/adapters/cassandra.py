@@ -7,8 +7,9 @@ blocks (connecting, preparing) is done on a thread of our own, so that a service
 import asyncio
 import logging
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any, Literal
 
 import structlog
 from cassandra import ConsistencyLevel
@@ -39,6 +40,9 @@ PROTOCOL = 5  # Cassandra 4 and newer; named, since negotiating it costs a conne
 RECONNECT_SECONDS = 1.0  # the driver's own policy waits up to ten minutes, and gives up after 64 attempts
 FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 5.0
+
+# Hears of each request, and how many s its answer took; None where there was none, or an error.
+Called = Callable[[Literal["read", "write"], float | None], None]
 
 
 def new_cluster(settings: Settings, hosts: Sequence[str] | None = None, timeout: float | None = None) -> Cluster:
@@ -116,8 +120,9 @@ class _Breaks(HostStateListener):  # type: ignore[misc]
 class CassandraSession:
     """One process's connection, shared by all that read and write; `prepare` everything, then `start`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, called: Called = lambda *_: None) -> None:
         self._settings = settings
+        self._called = called
         self._statements: list[Statement] = []
         self._cluster: Cluster | None = None
         self._session: Session | None = None
@@ -192,10 +197,10 @@ class CassandraSession:
         rows: list[tuple[Any, ...]] = []
         try:
             future = self._send(bound, self._settings.cassandra.read_timeout)
-            rows += await _result(future) or ()
+            rows += await self._result("read", future) or ()
             while future.has_more_pages:
                 future.start_fetching_next_page()
-                rows += await _result(future) or ()
+                rows += await self._result("read", future) or ()
         except UnavailableError:
             raise
         except Exception as error:  # the driver's errors have no common base
@@ -210,12 +215,22 @@ class CassandraSession:
             UnavailableError: it is not known to have been written.
         """
         try:
-            await _result(self._send(query, self._settings.cassandra.write_timeout))
+            await self._result("write", self._send(query, self._settings.cassandra.write_timeout))
         except UnavailableError:
             raise
         except Exception as error:  # the driver's errors have no common base
             self._breaks.note(error)
             raise UnavailableError(f"Cassandra: {describe(error)}") from error
+
+    async def _result(self, kind: Literal["read", "write"], response: ResponseFuture) -> Any:
+        began = perf_counter()
+        try:
+            result = await _result(response)
+        except BaseException:  # an asker that gave up had no answer either
+            self._called(kind, None)
+            raise
+        self._called(kind, perf_counter() - began)
+        return result
 
     def _send(self, query: object, timeout: float) -> ResponseFuture:
         if self._session is None:

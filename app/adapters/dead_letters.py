@@ -1,6 +1,7 @@
 """Records that cannot be decoded, set aside for an operator to look at."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -114,9 +115,10 @@ def letter_of(record: Consumed, reason: str) -> DeadLetter:
 
 
 class KafkaDeadLetters:
-    """Sets records aside in Kafka."""
+    """Sets records aside in Kafka; `counted` is called with the topic of each that was."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, counted: Callable[[str], None] = lambda _: None) -> None:
+        self._counted = counted
         self._producer = PolledProducer(
             "dead-letters",
             {
@@ -140,6 +142,7 @@ class KafkaDeadLetters:
                 log.warning("a dead letter was not taken, trying on", reason=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
             else:
+                self._counted(record.topic)
                 return
 
     async def _send(self, key: bytes, value: bytes) -> None:

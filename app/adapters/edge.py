@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 from app import messages
 from app.messages import Answer, Asked
-from app.ports import UnavailableError
+from app.ports import UNWATCHED, OrderWatch, UnavailableError
 
 SWEEP_SECONDS = 0.05
 
@@ -28,11 +29,14 @@ class KafkaEdge:
     timer for each.
     """
 
-    def __init__(self, commands: Commands, address: str, deadline: float, max_waiting: int) -> None:
+    def __init__(
+        self, commands: Commands, address: str, deadline: float, max_waiting: int, watch: OrderWatch = UNWATCHED
+    ) -> None:
         self.address = address
         self._commands = commands
         self._deadline = deadline
         self._max_waiting = max_waiting
+        self._watch = watch
         self._waiting: dict[str, tuple[float, asyncio.Future[Answer]]] = {}
         self._prefix = os.urandom(8).hex()
         self._count = 0
@@ -84,6 +88,8 @@ class KafkaEdge:
             waiting[1].set_exception(UnavailableError("the order was decided on before; why is no longer known"))
         else:
             waiting[1].set_result(answer)
+            if answer.at:
+                self._watch.took("reply", max(0.0, time.time() - answer.at))
 
     def _fail_threadsafe(self, request_id: str, reason: str) -> None:
         if self._loop is not None and not self._loop.is_closed():

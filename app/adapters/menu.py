@@ -1,7 +1,7 @@
 """The menu as a worker knows it: in memory, refreshed behind the scenes from Cassandra through Redis."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import redis.asyncio
 import structlog
@@ -25,9 +25,14 @@ class CachedMenu:
 
     What Redis holds counts for `menu.fresh` s; then whoever looks next reads Cassandra and puts it there anew. It stays
     in Redis for days, so that a worker that starts while Cassandra is away has a menu.
+
+    `called` hears of each request to Redis, whether it was answered.
     """
 
-    def __init__(self, settings: Settings, session: CassandraSession) -> None:
+    def __init__(
+        self, settings: Settings, session: CassandraSession, called: Callable[[bool], None] = lambda _: None
+    ) -> None:
+        self._called = called
         self._settings = settings.menu
         self._expiry_ms = int(settings.menu.expiry_hours * 3_600_000)
         self._reader = MenuReader(session)
@@ -101,8 +106,10 @@ class CachedMenu:
                 pipeline.pttl(REDIS_KEY)
                 data, left_ms = await pipeline.execute()
         except (RedisError, OSError) as error:
+            self._called(False)
             self._note("redis", str(error))
             return b"", 0
+        self._called(True)
         self._note("redis")
         return data or b"", self._expiry_ms - left_ms
 
@@ -110,7 +117,10 @@ class CachedMenu:
         try:
             await self._redis.set(REDIS_KEY, data, px=self._expiry_ms)
         except (RedisError, OSError) as error:
+            self._called(False)
             self._note("redis", str(error))
+        else:
+            self._called(True)
 
     def _take(self, data: bytes) -> bool:
         """Make this the menu; whether it is one."""

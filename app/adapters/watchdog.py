@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from app.adapters.librdkafka import link_config
 from app.domain.liveness import Limits, Liveness, Vitals
 from app.ports import Fatal
 from app.settings import Settings
@@ -31,27 +32,31 @@ class KafkaEnds:
     """The first and last offsets of a topic's partitions; None while Kafka does not answer. Bounded in time."""
 
     def __init__(self, settings: Settings, topic: str) -> None:
-        self._bootstrap = settings.kafka_bootstrap
+        self._config = link_config(settings, "bistro92-watchdog")
         self._topic = topic
         self._consumer: Consumer | None = None
 
     def __call__(self, partitions: Collection[int]) -> Mapping[int, tuple[int, int]] | None:
         """Ask Kafka; of no partition, whether it answers at all."""
+        return self.of(self._topic, partitions)
+
+    def of(self, topic: str, partitions: Collection[int]) -> Mapping[int, tuple[int, int]] | None:
+        """The same of another topic."""
         if self._consumer is None:
             self._consumer = Consumer(
                 {
-                    "bootstrap.servers": self._bootstrap,
+                    **self._config,
                     "group.id": "bistro92-watchdog",  # asked for by the library; nothing is joined or committed
                     "enable.auto.commit": False,
-                    "log_level": 3,
+                    "log_level": 2,  # that Kafka is away is said by others, and seldom
                 }
             )
         found = {}
         try:
             if not partitions:
-                self._consumer.list_topics(self._topic, timeout=ASK_SECONDS)
+                self._consumer.list_topics(topic, timeout=ASK_SECONDS)
             for partition in partitions:
-                ends = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=ASK_SECONDS)
+                ends = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=ASK_SECONDS)
                 if ends is None:
                     return None
                 found[partition] = ends
@@ -75,6 +80,10 @@ class Watchdog:
         self._fatal = fatal
         self._over = threading.Event()
         self._task: asyncio.Task[None] | None = None
+
+    def words(self) -> str:
+        """`ok`, or what will end the process if it goes on."""
+        return self._liveness.concern(time.monotonic()) or "ok"
 
     def start(self) -> None:
         """Begin, on the event loop."""

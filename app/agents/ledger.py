@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from app.messages import BadMessageError, Event, NewerSchemaError, check_key, decode_event
-from app.ports import DeadLetters, EventWriter, Fatal
+from app.ports import UNWATCHED, DeadLetters, EventWriter, Fatal, LedgerWatch
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +26,7 @@ class _Group:
     batches: list[Any]
     breaks: int
     at: float
+    events: int = 0  # the others of its records were set aside
 
     @property
     def records(self) -> list[Any]:
@@ -51,6 +52,7 @@ class LedgerAgent:
         fatal: Fatal,
         acknowledge: Callable[[Any], None],
         settle: float,
+        watch: LedgerWatch = UNWATCHED,
     ) -> None:
         """`acknowledge` is called with a batch's message, whose assignment may have ended; `settle` is in s."""
         self._writer = writer
@@ -58,6 +60,7 @@ class LedgerAgent:
         self._fatal = fatal
         self._acknowledge = acknowledge
         self._settle = settle
+        self._watch = watch
         self._waiting: deque[Any] = deque()
         self._writing = False
         self._written: deque[_Group] = deque()
@@ -115,7 +118,7 @@ class LedgerAgent:
                 await self._change()
             group = _Group(self._next_batches(), self._writer.breaks, 0)
             self._writing = True
-            await self._write(group.records)
+            group.events = await self._write(group.records)
             group.at = asyncio.get_running_loop().time()
             self._written.append(group)
             self._writing = False
@@ -129,7 +132,8 @@ class LedgerAgent:
             count += len(batches[-1].value)
         return batches
 
-    async def _write(self, records: list[Any]) -> None:
+    async def _write(self, records: list[Any]) -> int:
+        """Write what these records tell of; how many events that are."""
         events: list[Event] = []
         for record in records:
             try:
@@ -142,6 +146,8 @@ class LedgerAgent:
             except BadMessageError as error:
                 await self._dead_letters.put(record, str(error))
         await self._writer.write(events)
+        self._watch.written(events)
+        return len(events)
 
     async def _settle_groups(self) -> None:
         loop = asyncio.get_running_loop()
@@ -177,6 +183,7 @@ class LedgerAgent:
             count = len(group.records)
             self.held -= count
             self.acked += count
+            self._watch.acknowledged(group.events)
 
     async def _change(self) -> None:
         self._changed.clear()

@@ -1,6 +1,7 @@
 """The agent of the orders service: decides what becomes of each command, from its table's row alone."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterable, Callable
 from typing import Any, assert_never
 
@@ -25,7 +26,17 @@ from app.messages import (
     SessionClosed,
     SessionOpened,
 )
-from app.ports import Answers, DeadLetters, Fatal, LogReader, LogWriter, UnavailableError
+from app.ports import (
+    SAMPLED,
+    UNWATCHED,
+    Answers,
+    DeadLetters,
+    Fatal,
+    LogReader,
+    LogWriter,
+    OrderWatch,
+    UnavailableError,
+)
 from app.tables.rows import ChunkTable, RowTable
 from app.topics import ORDER_COMMANDS, ORDER_EVENTS, ORDER_IDS_CHANGELOG, TABLES_CHANGELOG
 
@@ -47,6 +58,7 @@ class OrdersAgent:
         done: Callable[[int, int], None],
         max_in_flight: int,
         partition_of: Callable[[str], int],
+        watch: OrderWatch = UNWATCHED,
     ) -> None:
         self.partitions: dict[int, Partition] = {}
         self._leaving: list[Partition] = []
@@ -60,6 +72,7 @@ class OrdersAgent:
         self._done = done
         self._max_in_flight = max_in_flight
         self._partition_of = partition_of
+        self._watch = watch
         self._progress = asyncio.Event()
         writer.on_delivered(self._on_delivered)
 
@@ -84,9 +97,8 @@ class OrdersAgent:
             )
             lanes.rows.read_up_to(read_up_to)
             lanes.ids.read_up_to(self._chunks.read_up_to(number))
-            partition = Partition(
-                number, self._rows.rows(number), self._chunks.chunks(number), lanes, self._answers, self._done
-            )
+            rows, chunks = self._rows.rows(number), self._chunks.chunks(number)
+            partition = Partition(number, rows, chunks, lanes, self._answers, self._done, self._watch)
             for table in sorted(self._rows.stale.pop(number, ())):
                 partition.write_row(table, partition.row(table))  # a stranger's row came last: say ours again
             for table, row in partition.rows.items():
@@ -181,7 +193,10 @@ class OrdersAgent:
             partition.complete_later(at, "", None)
             return
         if isinstance(command, PlaceOrder):
-            partition.complete_later(at, command.reply_to, self._place(partition, command, at))
+            if at.offset % SAMPLED:
+                partition.complete_later(at, command.reply_to, self._place(partition, command, at))
+            else:
+                self._place_timed(partition, command, at)
         elif isinstance(command, OpenSession):
             partition.complete_later(at, command.reply_to, await self._open(partition, command, at))
         elif isinstance(command, CloseSession):
@@ -234,6 +249,14 @@ class OrdersAgent:
                 return Answer(request, "unknown")
             case _:
                 assert_never(decision)
+
+    def _place_timed(self, partition: Partition, command: PlaceOrder, at: At) -> None:
+        self._watch.took("log", max(0.0, time.time() - at.time / 1000))
+        taken = time.perf_counter()
+        answer = self._place(partition, command, at)
+        decided = time.perf_counter()
+        self._watch.took("decision", decided - taken)
+        partition.complete_later(at, command.reply_to, answer, decided)
 
     async def _open(self, partition: Partition, command: OpenSession, at: At) -> Answer:
         table = command.table

@@ -1,14 +1,17 @@
 """One partition of the orders service at its owner: what it decided, and what Kafka has acknowledged of it."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+
+import msgspec
 
 from app import messages
 from app.domain.decide import At, is_outlived
 from app.domain.row import CHUNK_BYTES, CHUNK_IDS, NO_ROW, Chunk, Row, chunk_key
 from app.messages import Answer, Event
-from app.ports import Answers, Lane
+from app.ports import UNWATCHED, Answers, Lane, OrderWatch
 from app.tables.rows import Chunks, put_chunk, remove_chunk
 from app.tables.session_ids import NO_IDS
 
@@ -24,7 +27,10 @@ class Lanes:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A command that was decided on: it is completed when the lanes have come so far."""
+    """A command that was decided on: it is completed when the lanes have come so far.
+
+    `decided` is when, in s by time.perf_counter; 0 where it is not timed.
+    """
 
     at: At
     rows: int
@@ -32,6 +38,7 @@ class _Entry:
     events: int
     reply_to: str
     answer: Answer | None
+    decided: float
 
 
 class Partition:
@@ -49,6 +56,7 @@ class Partition:
         lanes: Lanes,
         answers: Answers,
         done: Callable[[int, int], None],
+        watch: OrderWatch = UNWATCHED,
     ) -> None:
         self.number = number
         self.rows = rows
@@ -57,6 +65,7 @@ class Partition:
         self.revoked = False
         self._answers = answers
         self._done = done
+        self._watch = watch
         self._acked: At | None = None  # the last command that was completed
         self._queue: deque[_Entry] = deque()
         self._sent_chunks: deque[tuple[int, str, int, Chunk]] = deque()
@@ -110,11 +119,11 @@ class Partition:
         """Whether order ids of the session were sent that Kafka has not acknowledged yet."""
         return any(key[:2] == (table, session) for key in self._sent_keys)
 
-    def complete_later(self, at: At, reply_to: str, answer: Answer | None) -> None:
+    def complete_later(self, at: At, reply_to: str, answer: Answer | None, decided: float = 0.0) -> None:
         """Queue a command that was decided on, behind all that was sent so far."""
         lanes = self.lanes
         self._queue.append(
-            _Entry(at, lanes.rows.sent, lanes.ids.sent, lanes.events.sent, reply_to, answer),
+            _Entry(at, lanes.rows.sent, lanes.ids.sent, lanes.events.sent, reply_to, answer, decided),
         )
 
     def advance(self) -> None:
@@ -131,10 +140,15 @@ class Partition:
                 break
             completed = queue.popleft()
             if completed.answer is not None:
-                self._answers.give(completed.reply_to, completed.answer)
+                answer = self._timed(completed.answer, completed.decided) if completed.decided else completed.answer
+                self._answers.give(completed.reply_to, answer)
         if completed is not None and not self.revoked:
             self._acked = completed.at
             self._done(self.number, completed.at.offset + 1)
+
+    def _timed(self, answer: Answer, decided: float) -> Answer:
+        self._watch.took("acknowledgement", time.perf_counter() - decided)
+        return msgspec.structs.replace(answer, at=time.time())
 
     def forget_old_chunks(self) -> int:
         """Delete the chunks that no command can ask for any more; returns how many."""

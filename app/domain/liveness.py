@@ -48,6 +48,17 @@ class Liveness:
         """Why the process must end; None when all is well, or none of its fault."""
         return self.stalled(now, vitals.at) or self._unready(now, vitals, ends) or self._stuck(now, vitals, ends)
 
+    def concern(self, now: float) -> str | None:
+        """What ends the process if it goes on; None where nothing does. From any thread."""
+        unready_since, behind = self._unready_since, self._behind
+        if unready_since is not None and now - unready_since >= LOOK_SECONDS:
+            seconds = f"{now - unready_since:.0f} s, the process ends after {self._limits.unready:g}"
+            return f"no table was taken over for {seconds}"
+        if behind:
+            seconds = f"{now - min(behind.values()):.0f} s, the process ends after {self._limits.stuck:g}"
+            return f"partitions {sorted(behind)} have records, and none was done for {seconds}"
+        return None
+
     def stalled(self, now: float, last: float) -> str | None:
         """Whether the event loop stood still since `last` for so long that others may own its tables."""
         if now - last <= self._limits.stall:

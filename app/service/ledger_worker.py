@@ -7,18 +7,23 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from app import metrics
 from app.adapters.cassandra import CassandraSession
 from app.adapters.dead_letters import KafkaDeadLetters
 from app.adapters.fatal import end_process
+from app.adapters.figures import LedgerFigures, StoreFigures
 from app.adapters.order_writer import CassandraOrderWriter
 from app.adapters.transport import PATIENT, batch_transport
 from app.adapters.watchdog import KafkaEnds, Watchdog, limits
 from app.agents.ledger import LedgerAgent
 from app.domain.liveness import Vitals
+from app.metrics import Metrics
 from app.service.common import App, new_app
+from app.service.streams import Streams
 from app.settings import Settings
 from app.topics import LEDGER_APP, ORDER_EVENTS
-from app.web.answers import answer_json, refuse
+from app.web.answers import answer_json
+from app.web.health import readiness
 
 log = structlog.get_logger(__name__)
 
@@ -40,10 +45,26 @@ class LedgerService:
             broker_max_poll_interval=MAX_POLL_SECONDS,
         )
         self.app.transport = batch_transport(self.app, PATIENT)
-        self.cassandra = CassandraSession(settings)
-        self.dead_letters = KafkaDeadLetters(settings)
-        writer = CassandraOrderWriter(self.cassandra, settings)
-        self.agent = LedgerAgent(writer, self.dead_letters, end_process, self._acknowledge, settings.cassandra.settle)
+        kept = Metrics()
+        self.streams = Streams(
+            settings,
+            kept,
+            settings.ports.metrics_of("ledger", index),
+            topic=ORDER_EVENTS,
+            places=self._places,
+            is_ready=lambda: self.not_ready_because() is None,
+        )
+        self.cassandra = CassandraSession(settings, StoreFigures(kept).cassandra)
+        self.dead_letters = KafkaDeadLetters(settings, self.streams.dead_letter)
+        self.agent = LedgerAgent(
+            CassandraOrderWriter(self.cassandra, settings),
+            self.dead_letters,
+            end_process,
+            self._acknowledge,
+            settings.cassandra.settle,
+            LedgerFigures(kept),
+        )
+        kept.gauge(metrics.LEDGER_HELD).set_function(lambda: self.agent.held)
         self.watchdog = Watchdog(limits(settings), self._vitals, KafkaEnds(settings, ORDER_EVENTS), end_process)
         self._stop_seconds = settings.cassandra.settle + STOP_SECONDS
         self._assigned = False
@@ -77,11 +98,13 @@ class LedgerService:
         if not self._assigned:
             log.info("ready to write", worker=self.name, partitions=sorted(tp.partition for tp in assigned))
         self._assigned = True
+        self.streams.assigned()
 
     async def _on_revoked(self, app: App, revoked: set[Any], **_: Any) -> None:
         del app, revoked
         self._partitions = None
         self.agent.forget()
+        self.streams.revoked()
 
     # ── readiness ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -95,16 +118,27 @@ class LedgerService:
             return "cassandra has not answered yet"
         return None
 
+    def checks(self) -> dict[str, str]:
+        """How each condition is: `ok`, or in words what is not as it should be. Nothing is asked."""
+        return {
+            "assigned": self.streams.assignment(),
+            "cassandra": "ok" if self.cassandra.connected else "it has not answered yet",
+            "lag": self.streams.lag(),
+            "watchdog": self.watchdog.words(),
+        }
+
+    def _places(self) -> dict[int, int]:
+        """From any thread."""
+        return {tp.partition: self.app.consumer.place(tp) for tp in self._partitions or ()}
+
     def _vitals(self) -> Vitals:
         # What it holds waits for Cassandra: no fault of the process, however long that is away.
-        owned = () if self.agent.held else self._partitions or ()
-        places = {tp.partition: self.app.consumer.place(tp) for tp in owned}
+        places = {} if self.agent.held else self._places()
         return Vitals(time.monotonic(), self._partitions is not None, places=places)
 
     async def _ready(self, request: web.Request) -> web.Response:
         del request
-        reason = self.not_ready_because()
-        return answer_json({"status": "ready"}) if reason is None else refuse(503, reason)
+        return readiness(self.not_ready_because(), self.checks())
 
     async def _live(self, request: web.Request) -> web.Response:
         del request
@@ -113,6 +147,7 @@ class LedgerService:
     # ── begin and end ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _start(self) -> None:
+        self.streams.start()
         self.watchdog.start()
         self.cassandra.start()
         self._task = asyncio.get_running_loop().create_task(self.agent.run(), name="ledger")
@@ -127,6 +162,7 @@ class LedgerService:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+        await self.streams.stop()
         await self.cassandra.stop()
         await asyncio.to_thread(self.dead_letters.stop, 1.0)
         log.info("stopped", worker=self.name, acked=self.agent.acked)

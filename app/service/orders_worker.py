@@ -10,10 +10,12 @@ import structlog
 from aiohttp import web
 from faust.types import TP
 
+from app import metrics
 from app.adapters.cassandra import CassandraSession
 from app.adapters.dead_letters import KafkaDeadLetters
 from app.adapters.edge import KafkaEdge
 from app.adapters.fatal import end_process
+from app.adapters.figures import OrderFigures, RedisFigures, StoreFigures
 from app.adapters.heartbeat import Heartbeat
 from app.adapters.link import Link, link_key
 from app.adapters.log_reader import KafkaLogReader
@@ -26,12 +28,14 @@ from app.adapters.transport import PROMPT, batch_transport
 from app.adapters.watchdog import KafkaEnds, Watchdog, limits
 from app.agents.orders import OrdersAgent
 from app.domain.liveness import Vitals
+from app.metrics import Metrics
 from app.ports import UnavailableError
 from app.service.common import App, new_app
+from app.service.streams import Streams
 from app.settings import Settings
 from app.tables.recovery import BatchRecovery
 from app.tables.rows import ChunkTable, RowTable
-from app.topics import ORDER_COMMANDS, ORDER_IDS, ORDERS_APP, TABLES
+from app.topics import ORDER_COMMANDS, ORDER_IDS, ORDER_IDS_CHANGELOG, ORDERS_APP, TABLES, TABLES_CHANGELOG
 from app.web.internal import add_internal_routes
 from app.web.routes import add_routes
 from app.web.services import Services
@@ -57,6 +61,17 @@ class OrdersService:
         self._shared: web.TCPSite | None = None
         self._tasks: list[asyncio.Task[None]] = []
         partitions = settings.kafka.partitions
+        kept = Metrics()
+        self.watch = OrderFigures(kept)
+        self.streams = Streams(
+            settings,
+            kept,
+            settings.ports.metrics_of("orders", index),
+            topic=ORDER_COMMANDS,
+            places=self._places,
+            is_ready=lambda: self.not_ready_because() is None,
+            changelogs=(TABLES_CHANGELOG, ORDER_IDS_CHANGELOG),
+        )
         self.rows = RowTable(self.app, name=TABLES, partitions=partitions, fatal=end_process)
         self.chunks = ChunkTable(self.app, name=ORDER_IDS, partitions=partitions, fatal=end_process)
         self.app.tables.add(self.rows)
@@ -68,10 +83,11 @@ class OrdersService:
         self.app.tables._recovery = BatchRecovery(self.app, self.reader, self._known)
         self.tokens = signed_tokens(settings)
         address = settings.link_address(self.name)
-        self.edge = KafkaEdge(self.commands, address, settings.orders.view_deadline, settings.orders.max_waiting)
+        orders = settings.orders
+        self.edge = KafkaEdge(self.commands, address, orders.view_deadline, orders.max_waiting, self.watch)
         self.link = Link(address, partial(link_key, settings.keys_dir), self.edge.resolve)
         self.heartbeat = Heartbeat(settings)
-        self.dead_letters = KafkaDeadLetters(settings)
+        self.dead_letters = KafkaDeadLetters(settings, self.streams.dead_letter)
         self.agent = OrdersAgent(
             self.rows,
             self.chunks,
@@ -81,15 +97,19 @@ class OrdersService:
             self.dead_letters,
             end_process,
             self._done,
-            settings.orders.max_in_flight,
+            orders.max_in_flight,
             partial(partition_of, partitions=partitions),
+            self.watch,
         )
         self.rows.recovered = self._take_over
         self.own = OwnRows(self.rows, self.chunks, self.reader_for_guests, partitions, self._owned)
         self.owners = FaustOwners(self.app, self.own, lambda: self.tokens.sign("worker"))
-        self.cassandra = CassandraSession(settings)
-        self.menu = CachedMenu(settings, self.cassandra)
+        self.cassandra = CassandraSession(settings, StoreFigures(kept).cassandra)
+        self.menu = CachedMenu(settings, self.cassandra, RedisFigures(kept).called)
         self.watchdog = Watchdog(limits(settings), self._vitals, KafkaEnds(settings, ORDER_COMMANDS), end_process)
+        kept.gauge(metrics.ORDERS_WAITING).set_function(lambda: self.edge.waiting)
+        kept.gauge(metrics.COMMANDS_IN_FLIGHT).set_function(lambda: self.agent.in_flight)
+        kept.computed(metrics.RECOVERED, lambda: [((), self._records_read)])
         self._wire()
 
     def _wire(self) -> None:
@@ -102,6 +122,8 @@ class OrdersService:
             menu=self.menu,
             tokens=self.tokens,
             ready=self.not_ready_because,
+            checks=self.checks,
+            watch=self.watch,
         )
         add_routes(app.web.web_app, services)
         add_internal_routes(app.web.web_app, self.own, self.tokens)
@@ -128,6 +150,7 @@ class OrdersService:
         if not self._taken_over:
             log.info("tables taken over", worker=self.name, partitions=sorted(mine))
         self._taken_over = self._is_settled = True
+        self.streams.taken_over()
 
     # ── readiness ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -140,19 +163,37 @@ class OrdersService:
             return "the worker is stopping"
         if not self._taken_over:
             return "the tables are being read from the log"
+        return self._no_menu_because()
+
+    def checks(self) -> dict[str, str]:
+        """How each condition is: `ok`, or in words what is not as it should be. Nothing is asked."""
+        reading = f"the tables are being read, {self._records_read} records so far"
+        return {
+            "assigned": self.streams.assignment(),
+            "recovered": "ok" if self._is_settled else reading,
+            "menu": self._no_menu_because() or "ok",
+            "lag": self.streams.lag(),
+            "watchdog": self.watchdog.words(),
+        }
+
+    def _no_menu_because(self) -> str | None:
         try:
             self.menu.items()
         except UnavailableError as error:
             return str(error)
         return None
 
+    @property
+    def _records_read(self) -> int:
+        return self.rows.applied + self.chunks.applied
+
+    def _places(self) -> dict[int, int]:
+        """From any thread."""
+        mine = tuple(self.agent.partitions)
+        return {number: self.app.consumer.place(TP(ORDER_COMMANDS, number)) for number in mine}
+
     def _vitals(self) -> Vitals:
-        return Vitals(
-            time.monotonic(),
-            self._is_settled,
-            self.rows.applied + self.chunks.applied,
-            {number: self.app.consumer.place(TP(ORDER_COMMANDS, number)) for number in self.agent.partitions},
-        )
+        return Vitals(time.monotonic(), self._is_settled, self._records_read, self._places())
 
     def _owned(self) -> set[int]:
         if not self.heartbeat.is_fresh:
@@ -163,6 +204,7 @@ class OrdersService:
 
     async def _start(self) -> None:
         loop = asyncio.get_running_loop()
+        self.streams.start()
         self.watchdog.start()
         self.writer.bind(loop)
         await self.link.start()
@@ -184,11 +226,13 @@ class OrdersService:
         del assigned
         self.heartbeat.watch(app)
         self.heartbeat.joined()
+        self.streams.assigned()
 
     async def _on_revoked(self, app: App, revoked: set[Any], **_: Any) -> None:
         del app, revoked
         self._is_settled = False
         self.agent.give_up()
+        self.streams.revoked()
 
     async def _open_shared_port(self) -> None:
         """Listen where all workers do, from the moment on when this one can answer."""
@@ -226,6 +270,7 @@ class OrdersService:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.streams.stop()
         await self.owners.stop()
         await self.link.stop()
         await self.menu.stop()

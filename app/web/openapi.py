@@ -96,8 +96,8 @@ OPERATIONS = (
         body_required=False,
     ),
     Operation(
-        "get", "/health/ready", "Whether orders can be taken here", {200: ("They can", _ref("Health"))}, (503,),
-        notes={503: "`detail` says why not"},
+        "get", "/health/ready", "Whether orders can be taken here",
+        {200: ("They can", _ref("Ready")), 503: ("They cannot", _ref("NotReady"))},
     ),
     Operation("get", "/health/live", "Whether the process lives", {200: ("It does", _ref("Health"))}),
 )  # fmt: skip
@@ -167,8 +167,8 @@ def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _schemas(settings: Settings) -> dict[str, Any]:
-    read = (shapes.OrderReceived, shapes.OrderRead, shapes.MenuEntry, shapes.TableRead, shapes.Health)
-    answers: list[Any] = [*read, shapes.Problem, shapes.Conflict]
+    read = (shapes.OrderReceived, shapes.OrderRead, shapes.MenuEntry, shapes.TableRead, shapes.Health, shapes.Ready)
+    answers: list[Any] = [*read, shapes.Problem, shapes.NotReady, shapes.Conflict]
     adapters: list[Any] = [TypeAdapter(model) for model in answers]
     inputs: list[Any] = [shapes.order_request(settings.orders), TypeAdapter(shapes.CloseRequest)]
     _, document = TypeAdapter.json_schemas(

@@ -1,6 +1,7 @@
 """Placing an order."""
 
 import asyncio
+from time import perf_counter
 from typing import Any
 
 from aiohttp import web
@@ -8,11 +9,12 @@ from pydantic import ValidationError
 
 from app.domain.ids import fingerprint, order_id
 from app.messages import Answer, Line, PlaceOrder
-from app.ports import Menu, UnavailableError
+from app.ports import SAMPLED, Menu, UnavailableError
 from app.web.access import holder
 from app.web.answers import INVALID_ITEM, answer, not_ready, refuse
 from app.web.bodies import read_body
 from app.web.forms import order_read
+from app.web.middleware import expect_within
 from app.web.services import Services
 from app.web.shapes import describe, order_request
 
@@ -24,32 +26,60 @@ _QUANTITY_LIMIT = 1_000_000
 
 
 class PlacingOrders:
-    """`POST /orders`: read, check, send to the table's owner, answer as it decided."""
+    """`POST /orders`: read, check, send to the table's owner, answer as it decided.
+
+    Each request is counted once, by what it is answered: here, by the middleware, or before its body was sent.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._limits = services.settings.orders
         self._currency = services.settings.restaurant.currency
         self._shape = order_request(self._limits)
+        self._watch = services.watch
+        self._asked = 0
+
+    async def expect(self, request: web.Request) -> web.Response | None:
+        """Answer `Expect: 100-continue`: None where the body may come."""
+        response = await expect_within(request, self._limits.body_limit)
+        if response is not None:
+            self._watch.answered("too_large" if response.status == 413 else "invalid_request", 0.0)
+        return response
 
     async def place(self, request: web.Request) -> web.Response:
         """Place an order."""
+        began = perf_counter()
+        try:
+            outcome, response = await self._place(request, began)
+        except Exception as error:
+            if not isinstance(error, ConnectionResetError) or request.transport is not None:  # the client hung up
+                self._watch.answered(_outcome_of(error), perf_counter() - began)
+            raise
+        self._watch.answered(outcome, perf_counter() - began)
+        return response
+
+    async def _place(self, request: web.Request, began: float) -> tuple[str, web.Response]:
+        """The outcome's name and the answer."""
         body = await read_body(request, self._limits.body_limit)
         if body is None:
-            return refuse(413)
+            return "too_large", refuse(413)
         if self._services.ready() is not None:
-            return not_ready()
+            return "unavailable", not_ready()
         claims = holder(self._services, request)
         if claims is None:
-            return refuse(401)
+            return "unauthorized", refuse(401)
         try:
             order = self._shape.validate_json(body)
         except ValidationError as error:
-            return refuse(400, describe(error))
+            return "invalid_request", refuse(400, describe(error))
         if claims.role != "pad" or claims.table != order["table_number"]:
-            return refuse(403)
+            return "forbidden", refuse(403)
         command = self._command(order, claims.session)
-        return await self._answer(command, await self._services.edge.ask(command))
+        self._asked += 1
+        if self._asked % SAMPLED == 0:
+            self._watch.took("edge", perf_counter() - began)
+        outcome = await self._services.edge.ask(command)
+        return outcome.outcome, await self._answer(command, outcome)
 
     def _command(self, order: dict[str, Any], session: int) -> PlaceOrder:
         """The order as the menu judges it. Refused items travel without their lines: nobody will cook them."""
@@ -102,6 +132,13 @@ class PlacingOrders:
             return {}
         between = [order for order in orders if order.version <= current]
         return {"missed": [order_read(order) for order in between]} if len(between) == behind else {}
+
+
+def _outcome_of(error: Exception) -> str:
+    """What a request is counted as whose answer the middleware makes."""
+    if isinstance(error, UnavailableError):
+        return "unavailable"
+    return "invalid_request" if isinstance(error, web.HTTPClientError) else "fault"
 
 
 def judge(menu: Menu, items: list[dict[str, Any]], max_quantity: int) -> tuple[list[Line], str]:

@@ -22,7 +22,7 @@ def add_routes(application: web.Application, services: Services) -> None:
     health, pages = HealthChecks(services), Pages(services.settings)
     expect = partial(expect_within, limit=services.settings.orders.body_limit)
     application.middlewares.append(contract)
-    application.router.add_post("/orders", orders.place, expect_handler=expect)
+    application.router.add_post("/orders", orders.place, expect_handler=orders.expect)
     application.router.add_get("/orders/{order_id}", reads.order)
     application.router.add_get("/menu_items", reads.menu_items)
     application.router.add_get("/tables/{table_number}", reads.table)

@@ -1,11 +1,11 @@
 """What the views need of the rest; the composition root fills it in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from app.domain.claims import Claims
-from app.ports import Edge, Menu, OrderStore, Owners
+from app.ports import UNWATCHED, Edge, Menu, OrderStore, OrderWatch, Owners
 from app.settings import Settings
 
 
@@ -19,7 +19,11 @@ class Tokens(Protocol):
 
 @dataclass(frozen=True)
 class Services:
-    """All that the views use. `ready` gives None when orders can be taken, else the reason why not."""
+    """All that the views use.
+
+    `ready` gives None when orders can be taken, else the reason why not; `checks` tells of each condition `ok`, or in
+    words what is wrong. Neither asks anything outside.
+    """
 
     settings: Settings
     edge: Edge
@@ -28,3 +32,5 @@ class Services:
     menu: Menu
     tokens: Tokens
     ready: Callable[[], str | None]
+    checks: Callable[[], Mapping[str, str]]
+    watch: OrderWatch = UNWATCHED

@@ -130,6 +130,18 @@ class Problem(BaseModel):
     detail: str = ""
 
 
+class Ready(Health):
+    """`checks` tells of each condition `ok`, or in words what is not as it should be."""
+
+    checks: dict[str, str]
+
+
+class NotReady(Problem):
+    """`detail` says why not; `checks` tells of each condition `ok`, or in words what is wrong."""
+
+    checks: dict[str, str]
+
+
 class Conflict(Problem):
     """The table has another version. `missed` are the orders in between.
 

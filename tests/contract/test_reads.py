@@ -68,7 +68,9 @@ async def test_the_menu_has_forty_dishes_that_can_be_ordered(table: Table, clien
 
 async def test_a_worker_says_that_it_is_ready_and_describes_itself(workers: list[Client]) -> None:
     for worker in workers:
-        assert (await worker.get("/health/ready")).body == {"status": "ready"}
+        ready = await worker.get("/health/ready")
+        assert (ready.status, ready.body["status"]) == (200, "ready")
+        assert {"assigned", "recovered", "menu", "lag", "watchdog"} == set(ready.body["checks"])
         assert (await worker.get("/health/live")).status == 200
         assert (await worker.get("/openapi.json")).status == 200
         assert (await worker.get("/docs")).status == 200

@@ -253,10 +253,11 @@ OF_THE_LIBRARIES = [
         "ledger-acks-before-it-writes",
         "an event is acknowledged after it was written",
         LEDGER,
-        "            await self._write(group.records)\n            group.at = asyncio.get_running_loop().time()\n"
+        "            group.events = await self._write(group.records)\n"
+        "            group.at = asyncio.get_running_loop().time()\n"
         "            self._written.append(group)\n",
         "            group.at = asyncio.get_running_loop().time()\n            self._written.append(group)\n"
-        "            self._changed.set()\n            await self._write(group.records)\n",
+        "            self._changed.set()\n            group.events = await self._write(group.records)\n",
         (UNIT + "test_ledger.py",),
         quick=True,
     ),

@@ -1,13 +1,14 @@
 """The way of a command to its owner, seen from the view."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
 
 from app.adapters.edge import KafkaEdge
 from app.messages import Answer, OpenSession
-from app.ports import UnavailableError
+from app.ports import OrderPart, UnavailableError, Unwatched
 
 
 class KeptCommands:
@@ -84,3 +85,24 @@ async def test_a_command_decided_long_ago_is_no_answer() -> None:
     edge.resolve(Answer(command.request_id, "unknown"))
     with pytest.raises(UnavailableError, match="decided on before"):
         await asked
+
+
+async def test_an_answer_that_bears_its_time_tells_how_long_it_was_on_its_way() -> None:
+    took: list[tuple[OrderPart, float]] = []
+
+    class Watch(Unwatched):
+        def took(self, part: OrderPart, seconds: float) -> None:
+            took.append((part, seconds))
+
+    edge = KafkaEdge(KeptCommands(), "unix:here", 5.0, 10, Watch())
+    commands = [opening(edge) for _ in range(3)]
+    asked = [asyncio.ensure_future(edge.ask(command)) for command in commands]
+    await asyncio.sleep(0)
+    for command, at in zip(commands, (0.0, time.time() - 60, time.time() + 60), strict=True):
+        edge.resolve(Answer(command.request_id, "opened", at=at))
+    edge.resolve(Answer("nobody's", "opened", at=1.0))
+    await asyncio.gather(*asked)
+    [(part, before), (_, clock_behind)] = took
+    assert part == "reply"
+    assert 60 <= before < 120
+    assert clock_behind == 0

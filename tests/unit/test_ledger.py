@@ -56,11 +56,18 @@ class House:
         self.letters_go.set()
         self.generation = 1
         self.progress = asyncio.Event()
-        self.agent = LedgerAgent(self.store, self, end, self.acknowledge, settle)
+        self.watched: list[list[str] | int] = []
+        self.agent = LedgerAgent(self.store, self, end, self.acknowledge, settle, self)
 
     def acknowledge(self, message: Any) -> None:
         if message.generation == self.generation:
             self.acked.append(message.offset)
+
+    def written(self, events: Sequence[Event]) -> None:
+        self.watched.append([event.table for event in events])
+
+    def acknowledged(self, events: int) -> None:
+        self.watched.append(events)
 
     async def put(self, record: Any, reason: str) -> None:
         assert reason
@@ -264,3 +271,17 @@ async def test_a_stop_waits_for_what_is_written_but_not_for_a_store_that_is_away
         await house.settle()
         await house.agent.close(0.01)
         assert house.acked == []
+
+
+async def test_events_are_told_of_when_they_are_written_and_again_when_they_are_acknowledged() -> None:
+    house = House()
+    house.store.answers.clear()
+    async with house.open():
+        house.send(0)
+        house.send(1, b"tip: 5")
+        house.send(2)
+        await house.settle()
+        assert house.watched == [["T0", "T2"]]
+        house.store.answers.set()
+        await house.until_acked(0, 1, 2)
+    assert house.watched == [["T0", "T2"], 2]

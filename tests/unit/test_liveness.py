@@ -121,3 +121,16 @@ def test_what_others_hold_up_does_not_count_as_standing_still(ready: bool) -> No
     liveness, log = Liveness(LIMITS), Log(end=10)
     for now in range(40):
         assert liveness.check(now, Vitals(now, ready, places={} if ready else {0: 3}), log) is None
+
+
+def test_what_may_end_a_worker_is_told_before_it_does() -> None:
+    liveness, log = Liveness(LIMITS), Log()
+    assert liveness.concern(0) is None
+    assert ended_at(liveness, log, range(20), place=3) is None
+    assert liveness.concern(20) == "partitions [0] have records, and none was done for 15 s, the process ends after 30"
+    assert ended_at(liveness, log, range(20, 30)) is None
+    assert liveness.concern(30) is None
+    assert ended_at(liveness, log, range(30, 50), ready=False) is None
+    assert liveness.concern(50) == "no table was taken over for 20 s, the process ends after 45"
+    assert ended_at(liveness, log, range(50, 60)) is None
+    assert liveness.concern(60) is None

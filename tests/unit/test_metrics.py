@@ -5,12 +5,15 @@ import urllib.error
 import urllib.request
 
 import pytest
+from click.testing import CliRunner
 from prometheus_client import generate_latest
 
 from app import metrics
+from app.__main__ import main
 from app.adapters.exposition import serve_health, serve_metrics
 from app.metrics import Metric, Metrics
 from app.settings import Settings
+from tests.stack import ROOT
 
 
 def free_port() -> int:
@@ -38,6 +41,33 @@ def test_every_metric_has_a_name_of_its_own_a_unit_and_a_meaning() -> None:
         assert metric.full_name.endswith(f"_{metric.unit}")
         assert metric.meaning
         assert bool(metric.buckets) == (metric.kind == "histogram")
+
+
+def test_every_metric_is_served_by_some_process() -> None:
+    assert {metric for served in metrics.SERVED.values() for metric in served} == set(metrics.ALL)
+
+
+def test_the_page_of_metrics_is_what_the_command_prints() -> None:
+    printed = CliRunner().invoke(main, ["metrics"])
+    assert printed.exit_code == 0
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert page == printed.output, "python -m app metrics > docs/metrics.md"
+    for metric in metrics.ALL:
+        assert f"| `{metric.full_name}{'_total' * (metric.kind == 'counter')}` | {metric.kind} |" in page
+
+
+def test_what_is_computed_is_looked_up_with_each_scrape() -> None:
+    kept, owned = Metrics(), {1: 1.0, 3: 1.0}
+    kept.computed(metrics.OWNED, lambda: [((str(number),), value) for number, value in owned.items()])
+    kept.computed(metrics.RECOVERED, lambda: [((), 70)])
+    assert 'bistro92_owned_partitions{partition="3"} 1.0' in generate_latest(kept.registry).decode()
+    del owned[3]
+    page = generate_latest(kept.registry).decode()
+    assert 'partition="1"' in page
+    assert 'partition="3"' not in page
+    assert "\n# TYPE bistro92_recovered_records_total counter\nbistro92_recovered_records_total 70.0\n" in page
+    with pytest.raises(AssertionError, match="is a histogram"):
+        kept.computed(metrics.RECOVERY, list)
 
 
 def test_a_process_serves_its_metrics_and_no_others() -> None:

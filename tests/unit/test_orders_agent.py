@@ -72,8 +72,10 @@ class House:
         rows: Any = SimpleNamespace(rows=lambda _: self.rows, stale=self.stale, read_up_to=lambda _: 40)
         chunks: Any = SimpleNamespace(chunks=lambda _: self.chunks, read_up_to=lambda _: 0)
         this: Any = self
+        self.parts: list[tuple[str, float]] = []
+        done = self.done.append
         self.agent = OrdersAgent(
-            rows, chunks, this, this, this, this, fatal, lambda _, offset: self.done.append(offset), 100, lambda _: 0
+            rows, chunks, this, this, this, this, fatal, lambda _, offset: done(offset), 100, lambda _: 0, this
         )
 
     def lane(self, topic: str, partition: int) -> CountedLane:
@@ -92,6 +94,9 @@ class House:
 
     def give(self, reply_to: str, answer: Answer) -> None:
         self.answers.append(answer)
+
+    def took(self, part: str, seconds: float) -> None:
+        self.parts.append((part, seconds))
 
     async def put(self, record: Any, reason: str) -> None:
         await self.letters_go.wait()
@@ -242,3 +247,26 @@ async def test_after_a_rebalance_the_rest_of_a_fetch_is_left_to_the_next_owner(h
     assert [answer.outcome for answer in house.answers] == ["opened"]  # what was decided is still answered
     assert house.done == []
     assert house.agent.in_flight == 0
+
+
+async def test_one_order_in_eight_is_timed_from_its_log_time_to_its_answer(house: House) -> None:
+    await house.take_over()
+    await house.read_commands(encode(open_session()), first=7)
+    await house.read_commands(*(encode(place(f"{n}", version=n)) for n in range(9)), first=8)
+    assert [part for part, _ in house.parts] == ["log", "decision"] * 2  # offsets 8 and 16; the log's time is 1970
+    assert house.parts[0][1] > 1_000_000_000
+    house.acknowledge()
+    assert [part for part, _ in house.parts[4:]] == ["acknowledgement"] * 2
+    assert all(seconds >= 0 for _, seconds in house.parts)
+    timed = [number for number, answer in enumerate(house.answers[1:]) if answer.at]
+    assert timed == [0, 8]
+    assert {answer.outcome for answer in house.answers[1:]} == {"accepted"}
+
+
+async def test_a_refusal_is_timed_too_and_an_opening_is_not(house: House) -> None:
+    await house.take_over()
+    await house.read_commands(encode(open_session()), first=8)
+    await house.read_commands(encode(place("a", version=5)), first=16)
+    house.acknowledge()
+    assert [part for part, _ in house.parts] == ["log", "decision", "acknowledgement"]
+    assert [bool(answer.at) for answer in house.answers] == [False, True]

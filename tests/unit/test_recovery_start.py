@@ -93,6 +93,7 @@ async def test_rows_are_read_before_order_ids_and_faust_goes_on_behind_them(hous
     offsets = await house.recover(IDS, ROWS, TP(TABLES_CHANGELOG, 2), TP(ORDER_IDS_CHANGELOG, 2))
     assert house.log.read_spans == [(*ROWS, range(3)), (*IDS, range(1))]
     assert (offsets[ROWS], offsets[IDS], offsets[TP(TABLES_CHANGELOG, 2)]) == (2, 0, -1)
+    assert (house.rows.applied, house.chunks.applied) == (3, 1)
     assert house.rows.rows(1)["T1"].offset == 2
     assert 0 in house.chunks.chunks(1)["T1", 1]
 

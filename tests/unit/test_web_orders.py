@@ -1,5 +1,10 @@
 """Placing orders: what each answer of the contract needs, seen through HTTP, with the real decision behind."""
 
+import asyncio
+import json
+
+import structlog
+
 from tests.house import DISHES, House, order, serving
 
 TWO_SALMONS_AND_A_SOUP = [{"menu_item_id": "m1", "quantity": 2}, {"menu_item_id": "m2", "quantity": 1, "note": "hot"}]
@@ -242,3 +247,82 @@ async def test_modifiers_notes_and_the_menus_revision_are_taken() -> None:
         assert (await client.order(order(items=items, menu_revision=4, note=""), pad)).status == 201
     [line] = house.owner.events[0].lines
     assert (line.modifiers, line.note) == (("rare", "no-sauce"), "für Zoë 🐟\n")
+
+
+async def test_every_request_is_counted_once_by_what_it_was_answered() -> None:
+    house = House(orders={"body_limit": 2000})
+    pad = await house.seat()
+
+    async with serving(house) as client:
+        await client.order(order(), pad)
+        await client.order(order(), pad)
+        await client.order(order(note="another"), pad)
+        await client.order(order(order_id="id-2"), pad)
+        await client.order(order(1, "id-3", items=[{"menu_item_id": "m9", "quantity": 1}]), pad)
+        await client.order(b"{", pad)
+        await client.order(order(), "nobody")
+        await client.order(order(table="T2"), pad)
+        await client.order(b" " * 2001, pad)
+        await client.order(order(), "pad/T1/0")
+        house.not_ready = "stopping"
+        await client.order(order(), pad)
+        house.not_ready, house.owner.away = None, True
+        await client.order(order(), pad)
+        house.owner.away, house.menu.dishes = False, None
+        await client.order(order(), pad)
+        house.menu.dishes = DISHES
+        del house.owner.rows
+        with structlog.testing.capture_logs():
+            assert (await client.order(order(), pad)).status == 500
+        assert (await client.get("/orders", pad)).status == 405
+    assert house.watch.outcomes == [
+        "accepted",
+        "replayed",
+        "id_reused",
+        "version_conflict",
+        "invalid_item",
+        "invalid_request",
+        "unauthorized",
+        "forbidden",
+        "too_large",
+        "session_closed",
+        "unavailable",
+        "unavailable",
+        "unavailable",
+        "fault",
+    ]
+
+
+async def test_a_request_that_is_refused_before_its_body_came_is_counted_too() -> None:
+    house = House(orders={"body_limit": 2000})
+    pad = await house.seat()
+    body = json.dumps(order()).encode()
+    async with serving(house) as client:
+        for size, expect in ((len(body), "100-continue"), (2001, "100-continue"), (len(body), "a miracle")):
+            await expecting(client.url, pad, size, expect, body)
+    assert house.watch.outcomes == ["accepted", "too_large", "invalid_request"]
+
+
+async def expecting(url: str, token: str, size: int, expect: str, body: bytes) -> None:
+    """Send a request, and its body once it was asked for."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST /orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+    writer.write(f"{head}Content-Length: {size}\r\nExpect: {expect}\r\n\r\n".encode())
+    line = await reader.readline()
+    if b" 100 " in line:
+        writer.write(body)
+        assert await reader.readline() == b"\r\n"
+        line = await reader.readline()
+    assert line.startswith(b"HTTP/1.1 ")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_the_way_to_the_log_is_timed_for_one_order_in_eight() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        for version in range(17):
+            assert (await client.order(order(version, f"id-{version}"), pad)).status == 201
+    assert house.watch.parts == ["edge", "edge"]

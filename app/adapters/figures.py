@@ -1,0 +1,100 @@
+"""The figures of orders, streams and stores as Prometheus keeps them.
+
+Children of labelled metrics are looked up once: a look costs as much as the counting.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from prometheus_client import Histogram
+
+from app import metrics
+from app.messages import Event, OrderPlaced
+from app.metrics import Metrics
+from app.ports import OrderPart
+
+OUTCOMES = (
+    "accepted",
+    "replayed",
+    "version_conflict",
+    "invalid_item",
+    "id_reused",
+    "session_closed",
+    "invalid_request",
+    "unauthorized",
+    "forbidden",
+    "too_large",
+    "unavailable",
+    "fault",
+)
+
+
+class OrderFigures:
+    """How orders fare: an `OrderWatch`."""
+
+    def __init__(self, kept: Metrics) -> None:
+        answered = kept.counter(metrics.ORDER_ANSWERED)
+        self._answered = {outcome: answered.labels(outcome) for outcome in OUTCOMES}
+        self._answer = kept.histogram(metrics.ORDER_ANSWER)
+        part = kept.histogram(metrics.ORDER_PART)
+        self._parts: dict[str, Histogram] = {name: part.labels(name) for name in get_args(OrderPart)}
+
+    def answered(self, outcome: str, seconds: float) -> None:
+        """A request to place an order got its answer."""
+        self._answered[outcome].inc()
+        self._answer.observe(seconds)
+
+    def took(self, part: OrderPart, seconds: float) -> None:
+        """A part of an order that is timed took so long."""
+        self._parts[part].observe(seconds)
+
+
+class LedgerFigures:
+    """How events come into Cassandra: a `LedgerWatch`."""
+
+    def __init__(self, kept: Metrics) -> None:
+        self._written = kept.counter(metrics.EVENTS_WRITTEN)
+        self._age = kept.histogram(metrics.EVENT_AGE)
+
+    def written(self, events: Sequence[Event]) -> None:
+        """These stand in all of their tables."""
+        now = time.time()
+        for event in events:
+            since = event.placed_at if isinstance(event, OrderPlaced) else event.at
+            self._age.observe(max(0.0, now - since / 1000))
+
+    def acknowledged(self, events: int) -> None:
+        """So many more stand there for good, and are acknowledged to the log."""
+        self._written.inc(events)
+
+
+class StoreFigures:
+    """Requests to Cassandra."""
+
+    def __init__(self, kept: Metrics) -> None:
+        calls, call = kept.counter(metrics.CASSANDRA_CALLS), kept.histogram(metrics.CASSANDRA_CALL)
+        kinds = ("read", "write")
+        self._ok = {kind: calls.labels(kind, "ok") for kind in kinds}
+        self._failed = {kind: calls.labels(kind, "failed") for kind in kinds}
+        self._took = {kind: call.labels(kind) for kind in kinds}
+
+    def cassandra(self, kind: Literal["read", "write"], seconds: float | None) -> None:
+        """A request was answered after so long, or not at all."""
+        if seconds is None:
+            self._failed[kind].inc()
+        else:
+            self._ok[kind].inc()
+            self._took[kind].observe(seconds)
+
+
+class RedisFigures:
+    """Requests to Redis."""
+
+    def __init__(self, kept: Metrics) -> None:
+        calls = kept.counter(metrics.REDIS_CALLS)
+        self._ok, self._failed = calls.labels("ok"), calls.labels("failed")
+
+    def called(self, answered: bool) -> None:
+        """A request was answered, or not."""
+        (self._ok if answered else self._failed).inc()
