@@ -241,6 +241,6 @@ def test_without_any_redis_the_command_that_installs_one_is_named(
 
 def test_each_worker_needs_the_port_of_its_metrics_beside_its_own() -> None:
     settings = Settings()
-    for part in plan.workers(settings, {"orders": 2, "ledger": 2, "auditor": 1}):
+    for part in plan.workers(settings, {"orders": 2, "ledger": 2, "auditor": 1, "monitor": 1, "prometheus": 0}):
         service, _, index = part.name.partition("-")
         assert ("127.0.0.1", settings.ports.metrics_of(service, int(index))) in part.other_ports
