@@ -210,9 +210,9 @@ def problems(
     """What is wrong now, a line each, the worst first; `partitions` that should be owned, None where not known."""
     found = [f"orders {name}: {audit[name]:.0f}" for name in OUGHT_TO_BE_NONE if audit.get(name)]
     if point.refused_per_minute:
-        found.append(f"{point.refused_per_minute:.0f} orders a minute are refused")
+        found.append("orders are refused (503 or 500)")
     if (point.lag_age or 0.0) > LATE:
-        found.append(f"the oldest order waits for {point.lag_age:.0f} s")
+        found.append(f"orders wait in the log for more than {LATE:g} s")
     owned = _owned(processes)
     if partitions is not None and owned < partitions:
         found.append(f"{partitions - owned} of {partitions} partitions have no owner: their tables cannot order")

@@ -156,8 +156,8 @@ def test_what_is_wrong_is_said_in_words() -> None:
     point = Point(0, refused_per_minute=12.4, lag_age=8)
     assert problems(bad, {"lost": 1.0}, 4, point, False) == [
         "orders lost: 1",
-        "12 orders a minute are refused",
-        "the oldest order waits for 8 s",
+        "orders are refused (503 or 500)",
+        "orders wait in the log for more than 5 s",
         "3 of 4 partitions have no owner: their tables cannot order",
         "orders-1 is not ready",
         "ledger-1 does not run or does not answer",

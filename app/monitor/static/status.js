@@ -206,16 +206,22 @@ function fault({ at, process, what, over }) {
 
 // All of it
 
+// A screen reader tells of a banner that changed: the seconds, which always do, are not told.
+function stale(seconds, why) {
+  const since = element("span", { ariaHidden: "true" }, ` since ${Math.round(seconds)} s`);
+  return element("li", {}, "Stale", since, `: ${why}`);
+}
+
 function banner() {
   const node = document.getElementById("banner");
   const silent = (performance.now() - answered) / 1000;
   const behind = told ? told.now - told.at + silent : silent;
   const lines = [];
-  if (silent > STALE) lines.push(`Stale since ${Math.round(silent)} s: the monitor does not answer${failure ? ` (${failure})` : ""}`);
-  else if (told && behind > STALE + 2 * told.every) lines.push(`Stale since ${Math.round(behind)} s: the monitor has not looked since`);
-  if (told) lines.push(...told.problems);
+  if (silent > STALE) lines.push(stale(silent, `the monitor does not answer${failure ? ` (${failure})` : ""}`));
+  else if (told && behind > STALE + 2 * told.every) lines.push(stale(behind, "the monitor has not looked since"));
+  if (told) lines.push(...told.problems.map((problem) => element("li", {}, problem)));
   const bad = lines.length > 0;
-  const text = bad ? element("ul", {}, ...lines.map((line) => element("li", {}, line))) : document.createTextNode("✓ All is well");
+  const text = bad ? element("ul", {}, ...lines) : document.createTextNode("✓ All is well");
   node.hidden = !told && !bad;
   node.className = bad ? "bad" : "";
   fill(node, [text]);
