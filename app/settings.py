@@ -219,7 +219,9 @@ class Monitor(Group):
     """What the monitor looks at, and how often."""
 
     targets: str = Field(
-        default="", description="host:port,… of pages of metrics; empty: the processes of the local stack"
+        default="",
+        pattern=r"^([^\s:,]+:\d{1,5}(\s*,\s*[^\s:,]+:\d{1,5})*)?$",
+        description="host:port,… of pages of metrics; empty: the processes of the local stack",
     )
     every: float = Field(default=1.0, ge=0.1, le=60, description="s between two looks")
 

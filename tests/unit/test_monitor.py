@@ -261,6 +261,12 @@ def test_pages_elsewhere_are_read_and_one_that_is_away_is_told(watch_of: Callabl
     assert watch.tell(since=seen["history"]["at"][0])["history"]["at"] == seen["history"]["at"][1:]
 
 
+def test_a_target_that_is_no_address_is_refused() -> None:
+    for targets in ("orders-1", "orders-1:", "orders-1:9192,", "http://orders-1:9192"):
+        with pytest.raises(ValueError, match="should match pattern"):
+            Settings.model_validate({"monitor": {"targets": targets}})
+
+
 # ── the page ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

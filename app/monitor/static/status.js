@@ -3,6 +3,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const STALE = 3; // s without an answer, or without a look of the monitor
+const SPANS = [60, 180]; // s that a chart shows while there is no more to show; then all that is kept
 const EDGE = { left: 46, right: 6, top: 8, bottom: 20 };
 
 const number = (value) => (value === null || value === undefined ? "–" : value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 1 : 0 }));
@@ -82,6 +83,10 @@ function nice(value) {
   return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value * 0.999);
 }
 
+function seconds() {
+  return SPANS.find((span) => span >= told.at - points.at[0]) || told.kept;
+}
+
 class Chart {
   constructor({ title, lines, show, least }) {
     Object.assign(this, { title, lines, show, least, picked: null });
@@ -97,12 +102,12 @@ class Chart {
 
   get width() { return this.svg.clientWidth || 300; }
   get height() { return this.svg.clientHeight || 144; }
-  x(at) { return this.width - EDGE.right - ((told.at - at) / told.kept) * (this.width - EDGE.left - EDGE.right); }
+  x(at) { return this.width - EDGE.right - ((told.at - at) / seconds()) * (this.width - EDGE.left - EDGE.right); }
   y(value) { return this.height - EDGE.bottom - (value / this.top) * (this.height - EDGE.top - EDGE.bottom); }
 
   pick(x) {
     if (!told) return;
-    const at = told.at - ((this.width - EDGE.right - x) / (this.width - EDGE.left - EDGE.right)) * told.kept;
+    const at = told.at - ((this.width - EDGE.right - x) / (this.width - EDGE.left - EDGE.right)) * seconds();
     this.picked = Math.min(Math.max(at, points.at[0]), told.at);
     this.draw();
   }
@@ -140,10 +145,11 @@ class Chart {
       nodes.push(drawn("line", { class: "grid", x1: EDGE.left, x2: this.width - EDGE.right, y1: y, y2: y }));
       nodes.push(drawn("text", { x: EDGE.left - 6, y: y + 4, "text-anchor": "end" }, value ? this.show(value) : "0"));
     }
-    for (const minutes of [15, 10, 5, 0]) {
-      const place = minutes ? { 15: "start" }[minutes] || "middle" : "end";
-      nodes.push(drawn("text", { x: this.x(told.at - minutes * 60), y: this.height - 4, "text-anchor": place }, minutes ? `−${minutes} min` : "now"));
-    }
+    ["start", "middle", "middle", "end"].forEach((place, third) => {
+      const back = seconds() * (1 - third / 3);
+      const text = back >= 60 && seconds() > 60 ? `−${Math.round(back / 60)} min` : `−${Math.round(back)} s`;
+      nodes.push(drawn("text", { x: this.x(told.at - back), y: this.height - 4, "text-anchor": place }, third === 3 ? "now" : text));
+    });
     this.lines.forEach(([name], index) => nodes.push(drawn("path", { class: index ? "second" : "first", d: this.path(name) })));
     if (this.picked !== null) {
       const x = this.x(this.picked);
@@ -163,7 +169,7 @@ class Chart {
     });
     this.at.textContent = this.picked === null ? "" : `at ${clock(points.at[index])}`;
     const said = this.lines.map(([name, label], line) => `${label} now ${this.show(points[name].at(-1))}, at most ${this.show(most[line])}`);
-    this.svg.setAttribute("aria-label", `${this.title}, 15 minutes: ${said.join("; ")}. Arrow keys move along.`);
+    this.svg.setAttribute("aria-label", `${this.title}: ${said.join("; ")}. Arrow keys move along.`);
   }
 }
 
