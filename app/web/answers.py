@@ -43,10 +43,8 @@ def refuse(status: int, detail: str = "", *, error: str = "", **more: Any) -> we
     headers = _HEADERS.get(status)
     if not (detail or error or more):
         return answer(_BODIES[status], status, headers)
-    body: dict[str, Any] = {"error": error or ERRORS[status], **more}
-    if detail:
-        body["detail"] = detail
-    return answer(orjson.dumps(body), status, headers)
+    told = {"detail": detail} if detail else {}
+    return answer(orjson.dumps({"error": error or ERRORS[status], **told, **more}), status, headers)
 
 
 def not_ready() -> web.Response:

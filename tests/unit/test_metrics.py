@@ -73,11 +73,13 @@ def test_what_is_computed_is_looked_up_with_each_scrape() -> None:
 def test_a_process_serves_its_metrics_and_no_others() -> None:
     kept, port = Metrics(), free_port()
     kept.gauge(metrics.AUDIT_LOST).set(2)
+    kept.counter(metrics.REBALANCES)
     serve_metrics(kept.registry, port)
     status, page = get(port, "/metrics")
     assert status == 200
     assert "\nbistro92_audit_lost_orders 2.0\n" in page
     assert "audit_events" not in page
+    assert "_created" not in page
     assert "process_resident_memory_bytes" in page
 
 
