@@ -16,11 +16,12 @@ $(VENV)/installed: requirements.lock
 	$(PY) -m pip install --quiet --require-hashes -r requirements.lock
 	touch $@
 
-# `make up WORKERS=4 NODES=3`; without them, what was there before or the defaults.
-STACK := $(if $(WORKERS),BISTRO92_WORKERS=$(WORKERS)) $(if $(NODES),BISTRO92_NODES=$(NODES)) $(PY) -m app
+# `make up WORKERS=4 NODES=3 OBSERVE=1`; without them, what was there before or the defaults.
+STACK := $(if $(WORKERS),BISTRO92_WORKERS=$(WORKERS)) $(if $(NODES),BISTRO92_NODES=$(NODES)) \
+  $(if $(OBSERVE),BISTRO92_OBSERVE=$(OBSERVE)) $(PY) -m app
 
 .PHONY: up down status clean
-up: $(VENV)/installed ## install what is missing, start everything, wait until it answers; WORKERS=n NODES=1|3
+up: $(VENV)/installed ## install what is missing, start everything, wait until it answers; WORKERS=n NODES=1|3 OBSERVE=1
 	@$(STACK) up
 
 down: $(VENV)/installed ## stop everything; the state stays

@@ -193,6 +193,7 @@ PROCESS_CPU = Metric("counter", "process_cpu", "seconds", "CPU time of a process
 PROCESS_MEMORY = Metric("gauge", "process_memory", "bytes", "Resident memory of a process", ("process",))
 DISK_FREE = Metric("gauge", "disk_free", "bytes", "Free on the disk of the data folder")
 DISK_USED = Metric("gauge", "disk_used", "bytes", "Taken by a part's folder below the data folder", ("part",))
+PARTITIONS = Metric("gauge", "configured", "partitions", "Partitions that the order workers are to own between them")
 MACHINES = (
     PROCESS_READY,
     PROCESS_RESTARTS,
@@ -201,6 +202,7 @@ MACHINES = (
     PROCESS_MEMORY,
     DISK_FREE,
     DISK_USED,
+    PARTITIONS,
 )
 
 ALL = (*AUDIT, *ORDERS, *STREAMS, *STORES, *MACHINES)

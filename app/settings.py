@@ -52,6 +52,8 @@ class Ports(Group):
     orders: Port = Field(default=8092, description="first order worker's own; the next worker has the next")
     ledger: Port = Field(default=8392, description="first ledger's own")
     auditor: Port = Field(default=8480, description="the auditor's own")
+    monitor: Port = Field(default=8490, description="the monitor's own, with its page at /status")
+    prometheus: Port = Field(default=19090, description="the local stack's Prometheus, if it has one")
     kafka: Port = 19092
     kafka_controller: Port = 19093
     redis: Port = 16379
@@ -216,6 +218,17 @@ class Audit(Group):
     )
 
 
+class Monitor(Group):
+    """What the monitor looks at, and how often."""
+
+    targets: str = Field(
+        default="",
+        pattern=r"^([^\s:,]+:\d{1,5}(\s*,\s*[^\s:,]+:\d{1,5})*)?$",
+        description="host:port,… of pages of metrics; empty: the processes of the local stack",
+    )
+    every: float = Field(default=1.0, ge=0.1, le=60, description="s between two looks")
+
+
 class Settings(BaseSettings):
     """All settings; build it with `load`."""
 
@@ -237,6 +250,8 @@ class Settings(BaseSettings):
     workers: int = Field(default=2, ge=1, le=64, description="order workers of the local stack")
     ledgers: int = Field(default=1, ge=1, le=16, description="ledger workers of the local stack")
     auditors: int = Field(default=1, ge=0, le=1, description="auditors of the local stack")
+    monitors: int = Field(default=1, ge=0, le=1, description="monitors of the local stack")
+    observe: bool = Field(default=False, description="a Prometheus runs in the local stack; else bring your own")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_orders: bool = Field(default=True, description="a line for each step of an order; `trace` reads them")
     restaurant: Restaurant = Restaurant()
@@ -249,6 +264,7 @@ class Settings(BaseSettings):
     tokens: Tokens = Tokens()
     orders: Orders = Orders()
     audit: Audit = Audit()
+    monitor: Monitor = Monitor()
 
     @classmethod
     def settings_customise_sources(

@@ -12,12 +12,13 @@ import click
 from rich.console import Console
 
 from app.settings import Settings, SettingsError, load
-from app.stack import client, jars, kafka, plan
+from app.stack import client, jars, kafka, plan, prometheus
 from app.stack.layout import ROOT, Layout, StackError, as_made, settle_state
 from app.stack.progress import Progress
 from app.stack.wait import until_ready
 
 TABLE = "T1"  # of the order that is shown
+COUNTED = ("workers", "ledgers", "auditors", "monitors", "observe")  # settings that take effect while the stack runs
 
 
 @click.command()
@@ -54,6 +55,8 @@ def up(settings: Settings, layout: Layout, console: Console, servers: bool, comp
         state = state.scaled(dict.fromkeys(plan.SERVICES, 0))
     with Progress(console) as progress:
         jars.fetch(progress.say)
+        if state.prometheus:
+            prometheus.fetch(progress.say)
         begun = time.monotonic()
         overseer = client.supervisor(layout)
         if overseer:
@@ -78,7 +81,7 @@ def _changes(old: dict[str, Any], new: dict[str, Any], path: str = "") -> list[s
     for name, value in new.items():
         if isinstance(value, dict) and isinstance(old.get(name), dict):
             lines += _changes(old[name], value, f"{path}{name}__")
-        elif old.get(name) != value and name not in ("workers", "ledgers", "auditors"):
+        elif old.get(name) != value and name not in COUNTED:
             setting = f"BISTRO92_{path}{name}".upper()
             lines.append(f"{setting}={value} takes effect after down and up; what runs has {old.get(name)}")
     return lines
@@ -90,17 +93,22 @@ def show_addresses(settings: Settings, layout: Layout, console: Console) -> None
     Raises:
         StackError: no token is to be had, or the views do not answer.
     """
-    own = [str(status.port) for status in client.statuses(settings, layout) if status.name.startswith("orders-")]
+    found = {status.name: status.port for status in client.statuses(settings, layout)}
+    own = [str(port) for name, port in found.items() if plan.service_of(name) == "orders"]
     nodes = ", ".join(f"{host}:{settings.cassandra_client_port}" for host in settings.node_addresses)
-    for name, place in (
+    places = [
         ("orders", f"{settings.orders_url} (the workers' own: {', '.join(own)})"),
         ("docs", f"{settings.orders_url}/docs"),
         ("Kafka", settings.kafka_bootstrap),
         ("Cassandra", nodes),
         ("Redis", settings.redis_url),
+        ("status", f"http://127.0.0.1:{found['monitor-1']}/status" if "monitor-1" in found else "MONITORS=0"),
         ("metrics", f"http://127.0.0.1:{settings.ports.metrics_of('auditor')}/metrics (the auditor's)"),
         ("logs", str(layout.logs)),
-    ):
+    ]
+    if "prometheus-1" in found:
+        places.append(("Prometheus", f"http://127.0.0.1:{found['prometheus-1']}/alerts"))
+    for name, place in places:
         console.print(f"  {name:<10} {place}", markup=False)
     console.print(f"\nAn order of table {TABLE}:\n\n{example_order(settings)}\n", markup=False)
 

@@ -8,7 +8,7 @@ import click
 os.environ.setdefault("FAUST_LOOP", "uvloop")  # read when faust is imported
 sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # structlog's tracebacks in colour: 6 MB of each worker
 
-SERVICES = ("orders", "ledger", "auditor")
+SERVICES = ("orders", "ledger", "auditor", "monitor")
 
 
 @click.command()
@@ -31,6 +31,10 @@ def command(service: str, index: int) -> None:
         from app.service import auditor_worker
 
         sys.exit(auditor_worker.run(settings, index))
+    if service == "monitor":
+        from app.service import monitor_worker
+
+        sys.exit(monitor_worker.run(settings, index))
     from faust import Worker
 
     from app import service as services

@@ -65,7 +65,8 @@ async def _status(name: str, kind: Kind, address: Address, record: Record | None
     return Status(name, record.pid, host, port, answers, record.since, record.restarts, record.last_exit)
 
 
-async def _statuses(settings: Settings, layout: Layout) -> list[Status]:
+async def ask_statuses(settings: Settings, layout: Layout) -> list[Status]:
+    """Every process of the stack, each asked whether it is ready; empty after a `down`."""
     state, found = read_state(layout), process.records(layout)
     if state is None:
         return []
@@ -84,7 +85,7 @@ def _highest(found: dict[str, Record], service: str) -> int:
 
 def statuses(settings: Settings, layout: Layout) -> list[Status]:
     """Every process of the stack, each asked whether it is ready; empty after a `down`."""
-    return asyncio.run(_statuses(settings, layout))
+    return asyncio.run(ask_statuses(settings, layout))
 
 
 def check_ports(settings: Settings, layout: Layout, parts: Sequence[Part]) -> None:

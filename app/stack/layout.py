@@ -48,6 +48,11 @@ class Layout:
         return self.data_dir / "stack.json"
 
     @property
+    def targets(self) -> Path:
+        """The pages of metrics of all that should run, as Prometheus's file discovery reads them."""
+        return self.run / "targets.json"
+
+    @property
     def lock(self) -> Path:
         """Held by the one supervisor of this data folder."""
         return self.run / "supervisor.lock"
@@ -96,16 +101,31 @@ class State:
     orders: int
     ledger: int
     auditor: int = 1
+    monitor: int = 1
+    prometheus: int = 0
 
     @property
     def workers(self) -> dict[str, int]:
         """Service -> number of worker processes."""
-        return {"orders": self.orders, "ledger": self.ledger, "auditor": self.auditor}
+        return {
+            "orders": self.orders,
+            "ledger": self.ledger,
+            "auditor": self.auditor,
+            "monitor": self.monitor,
+            "prometheus": self.prometheus,
+        }
 
     def scaled(self, counts: dict[str, int]) -> "State":
         """With other numbers of workers."""
         now = {**self.workers, **counts}
-        return replace(self, orders=now["orders"], ledger=now["ledger"], auditor=now["auditor"])
+        return replace(
+            self,
+            orders=now["orders"],
+            ledger=now["ledger"],
+            auditor=now["auditor"],
+            monitor=now["monitor"],
+            prometheus=now["prometheus"],
+        )
 
     def save(self, layout: Layout) -> None:
         """Keep it beside the state it describes."""
@@ -145,7 +165,8 @@ def settle_state(layout: Layout, settings: Settings, cluster: str) -> State:
     """
     state = read_state(layout)
     if state is None:
-        return State(settings.nodes, cluster, settings.workers, settings.ledgers, settings.auditors)
+        numbers = settings.workers, settings.ledgers, settings.auditors, settings.monitors, int(settings.observe)
+        return State(settings.nodes, cluster, *numbers)
     if state.nodes != settings.nodes:
         raise StackError(
             f"the state in {layout.data_dir} was made with NODES={state.nodes}, not {settings.nodes}: "
@@ -156,10 +177,12 @@ def settle_state(layout: Layout, settings: Settings, cluster: str) -> State:
         "orders": ("workers", state.orders),
         "ledger": ("ledgers", state.ledger),
         "auditor": ("auditors", state.auditor),
+        "monitor": ("monitors", state.monitor),
+        "prometheus": ("observe", state.prometheus),
     }
     return state.scaled(
         {
-            service: getattr(settings, setting) if setting in settings.model_fields_set or last == 0 else last
+            service: int(getattr(settings, setting)) if setting in settings.model_fields_set or last == 0 else last
             for service, (setting, last) in asked.items()
         }
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
-Kind = Literal["kafka", "cassandra", "redis", "worker"]
+Kind = Literal["kafka", "cassandra", "redis", "worker", "prometheus"]
 Address = tuple[str, int]
 
 

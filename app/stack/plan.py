@@ -7,15 +7,25 @@ import sys
 from pydantic import BaseModel
 
 from app.settings import DEFAULT_FILE, FILE_VARIABLE, Settings
-from app.stack import cassandra, jars, kafka, redis
+from app.stack import cassandra, jars, kafka, prometheus, redis
 from app.stack.layout import Layout, State
 from app.stack.part import Address, Kind, Part, Step
 
-SERVICES = ("orders", "ledger", "auditor")
-MOST_WORKERS = {"orders": 64, "ledger": 16, "auditor": 1}
+MEASURED = ("orders", "ledger", "auditor", "monitor")  # each process serves its metrics
+SERVICES = (*MEASURED, "prometheus")
+MOST_WORKERS = {"orders": 64, "ledger": 16, "auditor": 1, "monitor": 1, "prometheus": 1}
 # Seconds between SIGTERM and SIGKILL. A broker that stops last waits in vain for others to take its partitions; its
 # log is whole after a kill as well.
-GRACES: dict[str, float] = {"kafka": 10, "cassandra": 15, "redis": 5, "orders": 10, "ledger": 10, "auditor": 5}
+GRACES: dict[str, float] = {
+    "kafka": 10,
+    "cassandra": 15,
+    "redis": 5,
+    "orders": 10,
+    "ledger": 10,
+    "auditor": 5,
+    "monitor": 5,
+    "prometheus": 10,
+}
 PART_VARIABLE = "BISTRO92_STACK_PART"  # tells whose process one is, should its record be lost
 
 
@@ -50,6 +60,8 @@ def servers(settings: Settings, layout: Layout, state: State) -> list[Part]:
 
 def worker(settings: Settings, service: str, index: int) -> Part:
     """The `index`-th (from 1) worker of a service."""
+    if service == "prometheus":
+        return prometheus.part(settings, Layout(settings.data_dir))
     others = [settings.ports.metrics_of(service, index)]
     if service == "orders":
         others.append(settings.ports.of("orders_shared"))
@@ -59,13 +71,28 @@ def worker(settings: Settings, service: str, index: int) -> Part:
         command=[sys.executable, "-m", "app", "worker", service, "--index", str(index)],
         address=("127.0.0.1", settings.ports.of(service, index)),
         other_ports=tuple(("127.0.0.1", port) for port in others),
-        needs=("topics",),
+        needs=() if service == "monitor" else ("topics",),  # it shows what is missing
     )
 
 
 def workers(settings: Settings, counts: dict[str, int]) -> list[Part]:
     """The workers of every service."""
     return [worker(settings, service, index) for service in SERVICES for index in range(1, counts[service] + 1)]
+
+
+def targets(settings: Settings, counts: dict[str, int]) -> str:
+    """The pages of metrics of that many workers, for Prometheus's file discovery; JSON."""
+    return json.dumps(
+        [
+            {
+                "targets": [f"127.0.0.1:{settings.ports.metrics_of(service, index)}"],
+                "labels": {"job": service, "instance": f"{service}-{index}"},
+            }
+            for service in MEASURED
+            for index in range(1, counts[service] + 1)
+        ],
+        indent=1,
+    )
 
 
 def steps(settings: Settings) -> list[Step]:

@@ -51,7 +51,7 @@ async def _ask(kind: Kind, reader: asyncio.StreamReader, writer: asyncio.StreamW
     if kind == "redis":
         writer.write(b"PING\r\n")
         return await reader.readline() == b"+PONG\r\n"
-    return await _get("/health/ready", reader, writer)
+    return await _get("/-/ready" if kind == "prometheus" else "/health/ready", reader, writer)
 
 
 async def _get(path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:

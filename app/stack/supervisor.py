@@ -230,6 +230,7 @@ class Supervisor:
         async with self.scaling:
             self.state = self.state.scaled(counts)
             self.state.save(self.layout)
+            write_atomically(self.layout.targets, plan.targets(self.settings, self.state.workers))
             wanted = {part.name: part for part in plan.workers(self.settings, self.state.workers)}
             for name, part in wanted.items():
                 if name not in self.keepers:

@@ -24,7 +24,7 @@ from tests.stack import Stack, new_stack
 
 pytestmark = pytest.mark.stack
 
-ALL = ["kafka-1", "cassandra-1", "redis-1", "orders-1", "orders-2", "ledger-1", "auditor-1"]
+ALL = ["kafka-1", "cassandra-1", "redis-1", "orders-1", "orders-2", "ledger-1", "auditor-1", "monitor-1"]
 
 
 def pids(stack: Stack) -> dict[str, int]:
@@ -107,6 +107,7 @@ def test_the_status_tells_of_each_process_its_id_port_readiness_and_start(stack:
         ports.of("orders", 2),
         ports.of("ledger", 1),
         ports.of("auditor", 1),
+        ports.of("monitor", 1),
     ]
     for entry in found.values():
         assert entry["ready"] is True
@@ -126,7 +127,9 @@ def test_up_again_finds_what_runs_and_prints_an_order_that_is_accepted(stack: St
     assert answer.startswith("HTTP/1.1 201")
 
 
-@pytest.mark.parametrize("name", ["redis-1", "orders-1", "ledger-1", "auditor-1", "cassandra-1", "kafka-1"])
+@pytest.mark.parametrize(
+    "name", ["redis-1", "orders-1", "ledger-1", "auditor-1", "monitor-1", "cassandra-1", "kafka-1"]
+)
 def test_a_process_that_was_killed_is_started_again_and_no_order_is_lost(stack: Stack, table: str, name: str) -> None:
     token = stack.token(table)
     before, _, _ = place(stack, table, token, "before")

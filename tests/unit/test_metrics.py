@@ -113,8 +113,8 @@ def test_each_process_has_a_port_for_its_metrics_beside_its_own() -> None:
     assert ports.metrics_of("auditor") == ports.of("auditor") + 1100
     moved = ports.model_copy(update={"offset": 700})
     assert moved.metrics_of("ledger", 2) == ports.metrics_of("ledger", 2) + 700
-    services = [("orders", 64), ("ledger", 16), ("auditor", 1)]
+    services = [("orders", 64), ("ledger", 16), ("auditor", 1), ("monitor", 1)]
     own = {ports.of(name, index) for name, most in services for index in range(1, most + 1)}
     beside = {ports.metrics_of(name, index) for name, most in services for index in range(1, most + 1)}
-    assert len(own) == len(beside) == 81
+    assert len(own) == len(beside) == 82
     assert not own & beside

@@ -1,5 +1,6 @@
 """What the local stack consists of, and what it was made with."""
 
+import json
 import os
 from pathlib import Path
 from unittest import mock
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 from app.settings import Redis, Settings, load
-from app.stack import cassandra, jars, kafka, plan, redis
+from app.stack import cassandra, jars, kafka, plan, prometheus, redis
 from app.stack.layout import Layout, StackError, State, as_made, read_state, settle_state
 from tests.stack import clean_environment
 
@@ -31,18 +32,18 @@ def test_a_scaled_number_of_workers_is_kept_by_the_next_up(layout: Layout) -> No
 def test_a_number_of_workers_that_is_asked_for_outright_wins(layout: Layout) -> None:
     State(1, "cluster", 4, 2).save(layout)
     settled = settle_state(layout, Settings(workers=2, data_dir=layout.data_dir), "")
-    assert settled.workers == {"orders": 2, "ledger": 2, "auditor": 1}
+    assert settled.workers == {"orders": 2, "ledger": 2, "auditor": 1, "monitor": 1, "prometheus": 0}
 
 
 def test_a_service_that_was_scaled_to_nothing_comes_back_with_the_next_up(layout: Layout) -> None:
-    State(1, "cluster", 0, 0, 0).save(layout)
+    State(1, "cluster", 0, 0, 0, 0).save(layout)
     settled = settle_state(layout, Settings(data_dir=layout.data_dir), "")
-    assert settled.workers == {"orders": 2, "ledger": 1, "auditor": 1}
+    assert settled.workers == {"orders": 2, "ledger": 1, "auditor": 1, "monitor": 1, "prometheus": 0}
 
 
-def test_a_state_from_before_there_was_an_auditor_gets_one(layout: Layout) -> None:
+def test_a_state_from_before_there_were_auditor_and_monitor_gets_both(layout: Layout) -> None:
     layout.state.write_text('{"nodes": 1, "cluster": "cluster", "orders": 4, "ledger": 2}')
-    assert settle_state(layout, Settings(data_dir=layout.data_dir), "") == State(1, "cluster", 4, 2, 1)
+    assert settle_state(layout, Settings(data_dir=layout.data_dir), "") == State(1, "cluster", 4, 2, 1, 1)
 
 
 def test_a_stack_runs_without_auditor_when_told_so(layout: Layout) -> None:
@@ -50,6 +51,86 @@ def test_a_stack_runs_without_auditor_when_told_so(layout: Layout) -> None:
     counts = settle_state(layout, settings, "").workers
     assert counts["auditor"] == 0
     assert not any(part.name.startswith("auditor") for part in plan.workers(settings, counts))
+
+
+def test_prometheus_runs_when_told_so_until_told_otherwise(layout: Layout) -> None:
+    def settled(**observe: bool) -> State:
+        state = settle_state(layout, Settings(data_dir=layout.data_dir, **observe), "cluster")  # type: ignore[arg-type]
+        state.save(layout)
+        return state
+
+    assert [settled(**given).prometheus for given in ({}, {"observe": True}, {}, {"observe": False}, {})] == [
+        0,
+        1,
+        1,
+        0,
+        0,
+    ]
+    assert "prometheus-1" in plan.places(Settings(), {**settled().workers, "prometheus": 1})
+
+
+def test_prometheus_is_told_of_each_process_that_is_to_run() -> None:
+    settings = Settings.model_validate({"ports": {"offset": 700}})
+    counts = {"orders": 3, "ledger": 1, "auditor": 0, "monitor": 1, "prometheus": 1}
+    targets = json.loads(plan.targets(settings, counts))
+    assert {entry["labels"]["instance"]: entry["targets"] for entry in targets} == {
+        "orders-1": ["127.0.0.1:9892"],
+        "orders-2": ["127.0.0.1:9893"],
+        "orders-3": ["127.0.0.1:9894"],
+        "ledger-1": ["127.0.0.1:10192"],
+        "monitor-1": ["127.0.0.1:10290"],
+    }
+    assert {entry["labels"]["job"] for entry in targets} == {"orders", "ledger", "monitor"}
+
+
+def test_prometheus_is_set_up_for_the_stacks_own_list_of_targets(layout: Layout) -> None:
+    config = yaml.safe_load(prometheus.render(layout.targets))
+    assert config["scrape_configs"][0]["file_sd_configs"] == [{"files": [str(layout.targets)]}]
+    assert config["global"]["scrape_interval"] == config["global"]["evaluation_interval"] == "2s"
+
+
+def test_without_prometheus_the_command_that_installs_it_is_named(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # neither it nor apt-get
+    with pytest.raises(StackError, match="apt-get install --no-install-recommends prometheus"):
+        prometheus.fetch(lambda _: None)
+    with pytest.raises(StackError, match="or start without OBSERVE"):
+        prometheus.part(Settings(), layout).prepare()
+
+
+def test_prometheus_is_installed_once_and_left_without_a_service_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs, policy, log = tmp_path / "bin", tmp_path / "policy-rc.d", tmp_path / "log"
+    programs.mkdir()
+    apt = programs / "apt-get"
+    install = "; ".join(f"/bin/cp {apt} {programs}/{name}" for name in ("prometheus", "promtool"))
+    guard = f'"$({policy} >/dev/null 2>&1; echo $?)"'
+    apt.write_text(f"""#!/bin/sh\necho "$@" {guard} >> {log}\nif [ "$1" = install ]; then {install}; fi\n""")
+    apt.chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setattr(prometheus, "POLICY", policy)
+    monkeypatch.setattr(prometheus.os, "geteuid", lambda: 0)
+    said: list[str] = []
+    for _ in range(2):
+        prometheus.fetch(said.append)
+    assert said == ["installing Prometheus by apt-get"]
+    # Debian's packages start no service where the policy's exit code is 101.
+    assert log.read_text().splitlines() == [
+        "update --quiet 101",
+        "install --yes --quiet --no-install-recommends prometheus 101",
+    ]
+    assert not policy.exists()
+
+
+def test_who_is_not_root_is_told_how_to_install_prometheus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "apt-get").write_text("#!/bin/sh\n")
+    (tmp_path / "apt-get").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(prometheus.os, "geteuid", lambda: 1000)
+    with pytest.raises(StackError, match="apt-get install --no-install-recommends prometheus"):
+        prometheus.fetch(lambda _: None)
 
 
 def test_the_number_of_nodes_is_that_of_the_state_unless_another_is_asked_for(layout: Layout) -> None:
@@ -196,6 +277,6 @@ def test_without_any_redis_the_command_that_installs_one_is_named(
 
 def test_each_worker_needs_the_port_of_its_metrics_beside_its_own() -> None:
     settings = Settings()
-    for part in plan.workers(settings, {"orders": 2, "ledger": 2, "auditor": 1}):
+    for part in plan.workers(settings, {"orders": 2, "ledger": 2, "auditor": 1, "monitor": 1, "prometheus": 0}):
         service, _, index = part.name.partition("-")
         assert ("127.0.0.1", settings.ports.metrics_of(service, int(index))) in part.other_ports
