@@ -231,3 +231,11 @@ async def test_a_server_that_does_not_answer_as_it_should_is_not_ready(answer: b
         assert not await probe.ready("kafka", address)
         assert not await probe.ready("cassandra", address)
     assert not await probe.ready("worker", address)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system has batches")
+def test_a_process_of_the_stack_is_not_interrupted_by_one_that_wakes_up(layout: Layout) -> None:
+    with start(layout) as child:
+        policy = os.sched_getscheduler(child.pid)
+        child.kill()
+    assert policy == os.SCHED_BATCH
