@@ -21,7 +21,7 @@ HOW_TO_GET_IT = (
     "processes of its own user; where the kernel forbids that (kernel.yama.ptrace_scope), it needs root"
 )
 
-# A stack counts for the innermost of its frames, `Class.function (file:line)`, that one of these knows: the first of them.
+# A stack counts for the innermost of its frames, `Class.function (file:line)`, that one of these patterns knows.
 # What is compiled (uvloop, msgspec, librdkafka) has no frame, and counts for who called it.
 Stages = Sequence[tuple[str, "re.Pattern[str]"]]
 
