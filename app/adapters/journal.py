@@ -1,7 +1,8 @@
 """What became of single orders, as lines of the log in the form of all others; cheap enough to be there for each one.
 
-structlog takes some 50 µs for a line, this one or two: nearly every value is of a safe character set by what it is, and
-lines are gathered until the loop writes them together. A process that is killed takes the last FLUSH_SECONDS with it.
+structlog takes some 50 µs for a line. Here an order's way bears only a note of 0.2 µs; notes are gathered, made into lines
+together (1.3 µs each, less than one by one among other work) and written at once. A process that is killed takes the last
+FLUSH_SECONDS with it.
 """
 
 import asyncio
@@ -9,7 +10,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from app.messages import OrderPlaced, PlaceOrder
 from app.ports import NO_JOURNAL, Journal
@@ -27,42 +29,59 @@ class LogJournal:
     def __init__(self, write: Callable[[bytes], object] | None = None) -> None:
         """`write` takes some whole lines; by default standard error does."""
         self._write = write or _to_standard_error
-        self._lines: list[str] = []
-        self._second = 0
-        self._moment = ""  # that second, as it begins a line
+        self._notes: list[tuple[int, Callable[..., str], tuple[Any, ...]]] = []
 
     def answered(self, command: PlaceOrder, outcome: str, version: int, seconds: float) -> None:
         """A view has an answer for its guest, `seconds` after it was asked."""
-        self._add(f'event="order answered" {_of(command, version)} outcome={outcome} ms={1000 * seconds:.2f}')
+        self._note(_answered, command, outcome, version, seconds)
 
     def decided(self, command: PlaceOrder, partition: int, offset: int, outcome: str, version: int) -> None:
         """The owner has decided on the command at this place of `order-commands`."""
-        self._add(
-            f'event="order decided" {_of(command, version)} partition={partition} offset={offset} outcome={outcome}'
-        )
+        self._note(_decided, command, partition, offset, outcome, version)
 
     def written(self, order: OrderPlaced, partition: int, offset: int) -> None:
         """Every table of Cassandra has taken the order of the event at this place of `order-events`."""
-        self._add(f'event="order written" {_of(order, order.version)} partition={partition} offset={offset}')
+        self._note(_written, order, partition, offset)
 
     def acknowledged(self, partition: int, first: int, last: int) -> None:
         """The ledger is done with the events at these offsets: they stand in Cassandra for good."""
-        self._add(f'event="events acknowledged" partition={partition} first={first} last={last}')
+        self._note(_acknowledged, partition, first, last)
 
-    def _add(self, facts: str) -> None:
-        second, rest = divmod(time.time_ns(), _SECOND)
-        if second != self._second:
-            self._second = second
-            self._moment = time.strftime("timestamp=%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        if not self._lines:
+    def _note(self, tell: Callable[..., str], *facts: Any) -> None:
+        if not self._notes:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
-        self._lines.append(f"{self._moment}.{rest // 1000:06d}Z level=info {facts}\n")
+        self._notes.append((time.time_ns(), tell, facts))
 
     def flush(self) -> None:
         """Write what has gathered."""
-        if self._lines:
-            lines, self._lines = self._lines, []
-            self._write("".join(lines).encode())
+        if self._notes:
+            notes, self._notes = self._notes, []
+            self._write("".join(_lines(notes)).encode())
+
+
+def _lines(notes: Iterable[tuple[int, Callable[..., str], tuple[Any, ...]]]) -> Iterator[str]:
+    last, moment = 0, ""
+    for at, tell, facts in notes:
+        second, rest = divmod(at, _SECOND)
+        if second != last:
+            last, moment = second, time.strftime("timestamp=%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        yield f"{moment}.{rest // 1000:06d}Z level=info {tell(*facts)}\n"
+
+
+def _answered(command: PlaceOrder, outcome: str, version: int, seconds: float) -> str:
+    return f'event="order answered" {_of(command, version)} outcome={outcome} ms={1000 * seconds:.2f}'
+
+
+def _decided(command: PlaceOrder, partition: int, offset: int, outcome: str, version: int) -> str:
+    return f'event="order decided" {_of(command, version)} partition={partition} offset={offset} outcome={outcome}'
+
+
+def _written(order: OrderPlaced, partition: int, offset: int) -> str:
+    return f'event="order written" {_of(order, order.version)} partition={partition} offset={offset}'
+
+
+def _acknowledged(partition: int, first: int, last: int) -> str:
+    return f'event="events acknowledged" partition={partition} first={first} last={last}'
 
 
 def journal_of(settings: Settings) -> Journal:

@@ -21,7 +21,8 @@ HOW_TO_GET_IT = (
     "processes of its own user; where the kernel forbids that (kernel.yama.ptrace_scope), it needs root"
 )
 
-# A stack counts for the innermost of its frames, `function (file:line)`, that one of these knows.
+# A stack counts for the innermost of its frames, `Class.function (file:line)`, that one of these patterns knows.
+# What is compiled (uvloop, msgspec, librdkafka) has no frame, and counts for who called it.
 Stages = Sequence[tuple[str, "re.Pattern[str]"]]
 
 
@@ -29,35 +30,60 @@ def _stages(*stages: tuple[str, str]) -> Stages:
     return [(name, re.compile(pattern)) for name, pattern in stages]
 
 
-_CONSUMER = r"aiokafka/|faust/|mode/|app/adapters/transport\.py"
-_LOOP = r"uvloop|asyncio/|selectors\.py|threading\.py|concurrent/|^run \(|execute_from_commandline"
+def _of(file: str, *functions: str) -> str:
+    """These functions of a file."""
+    return rf"(^|\.)({'|'.join(functions)}) \({re.escape(file)}"
+
+
+_CONSUMER = r"aiokafka/|faust/|mode/(?!worker)|app/adapters/(transport|heartbeat)\.py"
+_LOOP = r"uvloop|asyncio/|selectors\.py|threading\.py|concurrent/|mode/worker\.py"
+_WRITER, _PARTITION = "app/adapters/log_writer.py", "app/agents/partition.py"
 
 STAGES: Mapping[str, Stages] = {
     "orders": _stages(
-        ("order lines", r"app/adapters/journal\.py"),
         (
-            "token and shape",
-            r"app/adapters/tokens\.py|jwt/|app/web/(access|shapes)\.py|pydantic|^(validate_json|verify|holder) ",
+            "HTTP parsing, routing and response",
+            r"aiohttp/|multidict|yarl|app/web/(answers|bodies|middleware|server)\.py",
         ),
+        ("token and shape", r"app/adapters/tokens\.py|jwt/|pydantic|app/web/(access|shapes)\.py"),
         (
             "command encode and append",
-            r"app/adapters/edge\.py|^(_command|judge|fingerprint|order_id|append|encode) \(|app/adapters/menu\.py",
+            "|".join(
+                [
+                    _of("app/adapters/edge.py", "ask", "new_request_id"),
+                    _of("app/domain/ids.py", "fingerprint", "order_id"),
+                    _of("app/web/orders.py", "_command", "judge"),
+                    _of(_WRITER, "append"),
+                    r"app/adapters/menu\.py",
+                ]
+            ),
+        ),
+        (
+            "consumer and decode",
+            rf"{_CONSUMER}|app/messages\.py|{_of('app/agents/orders.py', '_run', 'run', '_decode')}",
         ),
         (
             "acknowledgements and answers",
-            r"app/adapters/(link|log_writer)\.py|^(advance|complete_later|give|_on_delivered|resolve) \(",
+            "|".join(
+                [
+                    _of(_WRITER, "_poll", "_delivered", "_wake", "_call", "report"),
+                    _of(_PARTITION, "advance", "complete_later"),
+                    r"_on_delivered \(app/agents|app/adapters/(edge|link)\.py",
+                ]
+            ),
         ),
-        ("decision and rows", r"app/domain/|app/tables/|app/agents/partition\.py|^(_place|_open|_close) \(app/agents"),
-        ("consumer and decode", rf"{_CONSUMER}|app/agents/orders\.py|app/messages\.py"),
-        ("HTTP parsing, routing and response", r"aiohttp/|app/web/|multidict|yarl|http/"),
+        ("decision and rows", r"app/domain/|app/tables/|app/agents/|app/adapters/log_writer\.py"),
+        ("order lines", r"app/adapters/journal\.py"),
+        ("views, else", r"app/web/"),
         ("event loop", _LOOP),
     ),
     "ledger": _stages(
-        ("order lines", r"app/adapters/journal\.py"),
-        ("decode", r"app/messages\.py|^(_decode|decode_event|check_key) \("),
+        ("consumer", _CONSUMER),
+        ("decode", rf"app/messages\.py|{_of('app/agents/ledger.py', '_decode')}"),
         ("rows of events", r"app/adapters/order_writer\.py|app/domain/"),
         ("cassandra driver", r"cassandra/|app/adapters/cassandra\.py"),
-        ("consumer", rf"{_CONSUMER}|app/agents/ledger\.py"),
+        ("groups and acknowledgements", r"app/agents/ledger\.py|app/service/"),
+        ("order lines", r"app/adapters/journal\.py"),
         ("event loop", _LOOP),
     ),
 }

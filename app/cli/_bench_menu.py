@@ -31,7 +31,7 @@ def menu_command(
     keep = common.keep_of(options)
     with common.servers(ctx, 1, options) as servers:
         plan = Plan(url="", tokens=(), seconds=seconds, warmup=warmup, rate=rate, connections=connections)
-        common.finish(ctx, keep, servers, common.measure(servers, plan, menu.reading, keep.count))
+        common.finish(ctx, keep, servers, common.measure(servers, plan, menu.reading, keep.runs))
 
 
 @click.command("mixed")
@@ -62,4 +62,4 @@ def mixed_command(
     with common.servers(ctx, tables, options) as servers:
         plan = Plan(url="", tokens=(), seconds=seconds, warmup=warmup, rate=rate)
         opened = partial(mixed.both, menu_rate=menu_rate, connections=connections)
-        common.finish(ctx, keep, servers, common.measure(servers, plan, opened, keep.count))
+        common.finish(ctx, keep, servers, common.measure(servers, plan, opened, keep.runs))

@@ -29,7 +29,8 @@ TABLES = click.IntRange(1, 10_000)
 SECONDS = click.FloatRange(0.1, 3600)
 RATE = click.FloatRange(0.1, 100_000)
 FILE = click.Path(path_type=Path, dir_okay=False)
-NOT_COMPARED = ("save", "against", "chart", "as_json", "acks", "url", "tokens_file", "pids")  # paths, ids, addresses
+# Paths, addresses and ids, and what changes no figure.
+NOT_COMPARED = ("save", "against", "chart", "as_json", "acks", "url", "tokens_file", "pids", "offset", "is_audited")
 
 seconds_option = click.option("--seconds", default=20.0, show_default=True, type=SECONDS)
 warmup_option = click.option(
@@ -60,9 +61,7 @@ def _together(*options: Decorator) -> Decorator:
 
 
 keep_options = _together(
-    click.option(
-        "--runs", "count", default=1, show_default=True, type=click.IntRange(1, 99), help="The median is the result."
-    ),
+    click.option("--runs", default=1, show_default=True, type=click.IntRange(1, 99), help="The median is the result."),
     save_option,
     against_option,
     click.option("--chart", type=FILE, help="Draw the median run, per second, as SVG."),
@@ -92,7 +91,7 @@ beside_options = _together(
 class Keep:
     """What is done with the results."""
 
-    count: int = 1
+    runs: int = 1
     save: Path | None = None
     against: Path | None = None
     chart: Path | None = None

@@ -77,7 +77,7 @@ def _check(options: dict[str, Any], keep: Keep, wanted: int | None, *, is_audite
     """Refuse what does not go together, before anything is started."""
     if (is_audited or is_profiled) and options["url"]:
         raise click.UsageError("--audit and --profile are for our own stack")
-    if wanted is not None and (options["beside"] or keep.count > 1 or is_profiled):
+    if wanted is not None and (options["beside"] or keep.runs > 1 or is_profiled):
         raise click.UsageError("--orders is one long run, of one server: without --runs, --beside and --profile")
     if is_profiled and profile.find() is None:
         raise click.ClickException(profile.HOW_TO_GET_IT)
@@ -96,7 +96,7 @@ def _measure(ctx: click.Context, keep: Keep, servers: Servers, plan: Plan, *, is
         await house.run(WARM_AGAIN, look)
         return list(profile.table(found, done.median.processes))
 
-    found = common.measure(servers, plan, load.seated, keep.count, sample if is_profiled else None)
+    found = common.measure(servers, plan, load.seated, keep.runs, sample if is_profiled else None)
     return common.tell(ctx, keep, servers, found, ["", *found.more] if found.more else [])
 
 

@@ -39,7 +39,7 @@ def _burst(ctx: click.Context, /, *, tables: int, warmup: float, **options: Any)
     keep = common.keep_of(options)
     with common.servers(ctx, tables, options) as servers:
         plan = load.Plan(url="", tokens=(), seconds=0, warmup=warmup)
-        common.finish(ctx, keep, servers, common.measure(servers, plan, burst.gathered, keep.count))
+        common.finish(ctx, keep, servers, common.measure(servers, plan, burst.gathered, keep.runs))
 
 
 @command.command("idle")
@@ -53,7 +53,7 @@ def _idle(ctx: click.Context, /, *, seconds: float, rate: float, warmup: float, 
     keep = common.keep_of(options)
     with common.servers(ctx, IDLE_TABLES, options) as servers:
         plan = load.Plan(url="", tokens=(), seconds=seconds, warmup=warmup, rate=rate)
-        common.finish(ctx, keep, servers, common.measure(servers, plan, idle.alone, keep.count))
+        common.finish(ctx, keep, servers, common.measure(servers, plan, idle.alone, keep.runs))
 
 
 @command.command("ledger")

@@ -74,7 +74,7 @@ def test_the_median_of_runs_is_shown_saved_drawn_and_compared(restaurant: str, t
     assert (tmp_path / "a.svg").read_text().startswith("<svg")
     again = bench("orders", *QUICK, *there, "--against", f"{tmp_path}/a.json")
     assert again.exit_code == 0, again.output
-    assert "warning: another option: count was 3, is 1" in again.output
+    assert "warning: another option: runs was 3, is 1" in again.output
 
 
 def test_a_file_to_compare_with_is_read_before_any_load(tokens: str, tmp_path: Path) -> None:
