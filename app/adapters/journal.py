@@ -1,8 +1,8 @@
 """What became of single orders, as lines of the log in the form of all others; cheap enough to be there for each one.
 
-structlog takes some 50 µs for a line. Here an order's way bears only a note of 0.2 µs; notes are gathered, made into lines
-together (1.3 µs each, less than one by one among other work) and written at once. A process that is killed takes the last
-FLUSH_SECONDS with it.
+structlog takes some 50 µs for a line. Here an order's way bears only a note of 0.2 µs; notes are gathered, made into
+lines together (1.3 µs each, less than one by one among other work) and written at once. A process that is killed takes
+the last FLUSH_SECONDS with it.
 """
 
 import asyncio
