@@ -191,8 +191,16 @@ OF_THE_STATE = [
         "refused-record-ignored",
         "rule 9: so does a record that the producer does not take",
         LANE,
-        '            self._writer.fatal(f"a record for {self._topic}/{self.partition} was not taken: {error}")\n',
+        '            self._writer.fatal(f"records for {self._topic}/{self.partition} were not taken: {error}")\n',
         "            return\n",
+        (UNIT + "test_log_writer.py",),
+    ),
+    Mutation(
+        "left-out-record-ignored",
+        "rule 9: so does one that it leaves out of many",
+        LANE,
+        "        if taken != len(records):\n            # The pipeline",
+        "        if False:\n            # The pipeline",
         (UNIT + "test_log_writer.py",),
     ),
     Mutation(

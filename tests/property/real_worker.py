@@ -69,14 +69,18 @@ class RealLane:
 
     def __init__(self, topic: str, on_delivered: Callable[[], None]) -> None:
         self.queue: deque[Any] = deque()  # sent and not arrived
-        self.lane = KafkaLane(SimpleNamespace(fatal=fatal), self._produce, topic, 0)  # type: ignore[arg-type]
+        writer: Any = SimpleNamespace(fatal=fatal, flush_soon=lambda lane: lane.flush())
+        self.lane = KafkaLane(writer, self._produce, topic, 0)
         self._topic = topic
         self._arrived: deque[int] = deque()  # offsets of what has arrived and is not known to have
         self._on_delivered = on_delivered
 
-    def _produce(self, topic: str, value: bytes | None, key: bytes, partition: int, on_delivery: Any) -> None:
+    def _produce(self, topic: str, records: list[dict[str, Any]], partition: int, on_delivery: Any) -> int:
         assert (topic, partition) == (self._topic, 0)
-        self.queue.append(decode_event(value) if topic == ORDER_EVENTS else (key, value))
+        for record in records:
+            key, value = record["key"], record["value"]
+            self.queue.append(decode_event(value) if topic == ORDER_EVENTS else (key, value))
+        return len(records)
 
     def arrive(self, offset: int, *, skip_strangers: bool) -> Any:
         """The next record, which arrives at this offset; the rule cannot be switched off in what ships."""
