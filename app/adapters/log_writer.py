@@ -255,12 +255,16 @@ class KafkaCommands:
             self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Hand over what was appended in this turn."""
+        """Hand over what was appended in this turn; what Kafka's client does not take fails at once."""
         records, self._pending = self._pending, []
-        if self._producer.produce_batch(self._topic, records) != len(records):
+        try:
+            self._producer.produce_batch(self._topic, records)
+        except KafkaException as error:
             for record in records:
-                if (error := record.get("_error")) is not None:  # too much waits for Kafka already
-                    record["callback"](error, None)
+                record.setdefault("_error", error.args[0])
+        for record in records:
+            if (reason := record.get("_error")) is not None:
+                record["callback"](reason, None)
 
     def stop(self, timeout: float) -> int:
         """Deliver what is under way, for up to `timeout` s; returns what was not delivered."""

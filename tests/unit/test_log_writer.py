@@ -250,3 +250,16 @@ async def test_a_command_that_finds_no_room_fails_at_once(monkeypatch: pytest.Mo
     assert len(failed) == 2
     assert "full" in failed[0].lower()
     commands.stop(0)
+
+
+def test_commands_that_the_client_refuses_as_a_whole_fail_at_once(configs: list[dict[str, Any]]) -> None:
+    commands = KafkaCommands(settings(), "commands")
+    failed: list[str] = []
+
+    def refuse(topic: str, records: list[dict[str, Any]]) -> int:
+        raise ck.KafkaException(ck.KafkaError(ck.KafkaError._UNKNOWN_TOPIC))
+
+    commands._producer.produce_batch = refuse
+    commands.append(b"T1", b"{}", failed.append)
+    assert len(failed) == 1
+    assert commands.stop(0) == 0
