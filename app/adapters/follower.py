@@ -74,6 +74,7 @@ class Follower:
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",
+            "check.crcs": True,  # what is damaged is skipped, and missed below
             "log_level": 2,
             # A fetch waits so long at the broker where nothing comes in; new partitions are asked for by the next one.
             "fetch.wait.max.ms": 100,
@@ -85,6 +86,7 @@ class Follower:
         self._wanted: Mapping[int, int | None] = {}
         self._epoch = 0  # of what is wanted
         self._waiting = 0  # batches on their way to the event loop
+        self._next: dict[int, int] = {}  # the offset that is due of each partition, once something came
         self._something = threading.Event()
         self._stopping = False
         self._complained_at = 0.0
@@ -99,6 +101,7 @@ class Follower:
         with self._lock:
             self._wanted = dict(starts)
             self._epoch += 1
+        self._next.clear()
         if starts and self._loop is None:
             self._loop = asyncio.get_running_loop()
             self._thread.start()
@@ -112,14 +115,15 @@ class Follower:
             self._thread.join(timeout=5.0)
 
     def _run(self) -> None:
-        consumer = Consumer(self._config)
         try:
-            self._follow(consumer)
+            consumer = Consumer(self._config)
+            try:
+                self._follow(consumer)
+            finally:
+                consumer.close()
         except Exception as error:
             log.exception("the follower failed")
             self._fatal(f"{self._topic} can no longer be followed: {error!r}")
-        finally:
-            consumer.close()
 
     def _follow(self, consumer: Consumer) -> None:
         epoch = 0
@@ -164,7 +168,21 @@ class Follower:
         for partition, records in batches.items():
             if epoch != self._epoch:
                 return  # not wanted any more, or asked for anew
-            self._arrived(partition, records)
+            try:
+                self._check_that_none_is_missing(partition, records)
+                self._arrived(partition, records)
+            except Exception as error:  # noqa: BLE001 - the loop would only log it, and the next batch be done with first
+                self._fatal(f"records of {self._topic}/{partition} could not be handed over: {error!r}")
+
+    def _check_that_none_is_missing(self, partition: int, records: Sequence[Followed]) -> None:
+        """The log has no holes; whoever is done with a record counts as done with all before it."""
+        for record in records:
+            due = self._next.get(partition, record.offset)  # the first one stands wherever the log begins
+            if record.offset != due:
+                self._fatal(
+                    f"record {due} of {self._topic}/{partition} was not read, {record.offset} came in its place"
+                )
+            self._next[partition] = due + 1
 
     def _complain(self, error: KafkaError) -> None:
         now = time.monotonic()

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, Message, Producer
 
 from app.adapters.librdkafka import link_config
 from app.ports import Fatal
@@ -105,7 +105,7 @@ class KafkaLane:
         records, self._pending = self._pending, []
         try:
             taken = self._produce_batch(self._topic, records, partition=self.partition, on_delivery=self._delivered)
-        except (BufferError, KafkaException) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, they were counted as sent
             self._writer.fatal(f"records for {self._topic}/{self.partition} were not taken: {error}")
         if taken != len(records):
             # The pipeline bounds what is in flight far below the queue's limit: this is a fault, not a load.
@@ -259,9 +259,9 @@ class KafkaCommands:
         records, self._pending = self._pending, []
         try:
             self._producer.produce_batch(self._topic, records)
-        except KafkaException as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, guests wait
             for record in records:
-                record.setdefault("_error", error.args[0])
+                record.setdefault("_error", error)
         for record in records:
             if (reason := record.get("_error")) is not None:
                 record["callback"](reason, None)

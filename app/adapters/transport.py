@@ -205,7 +205,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         """Give an agent's channel the next records of a partition."""
         self._began.setdefault(tp, records[0].offset)
         message = _message(tp, records[-1], self.app.consumer_generation_id)
-        for channel in self.app.topics._tp_index[tp]:
+        for channel in self.app.topics._tp_index.get(tp, ()):
             channel.queue.put_nowait(Event(self.app, None, records, {}, message))
         self._read_offset[tp] = records[-1].offset + 1
 
@@ -214,12 +214,15 @@ class FollowingConsumer(BatchConsumer):
     """Its agents' records come from a `Follower`; aiokafka keeps the group, the commits and the changelogs.
 
     Faust stops the flow, has the partitions sought anew and resumes the flow at each assignment: between a stop and
-    the resumption that comes after a seek nothing is followed, and what was under way at the stop is dropped.
+    the resumption that comes after a seek nothing is followed, and what was under way at the stop is dropped. Its
+    recovery learns of a rebalance's end, though not of its begin: one that is under way when the partitions are revoked
+    goes on, and resumes them. What was revoked is not followed before the next assignment.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._streams: set[TP] = set()  # what agents may be given
         self._is_sought = False
+        self.is_revoked = False  # between a revocation and the next assignment
         super().__init__(*args, **kwargs)
         self._follower = self._new_follower()
 
@@ -261,14 +264,26 @@ class FollowingConsumer(BatchConsumer):
     def resume_flow(self) -> None:
         """Go on."""
         super().resume_flow()
-        if self._is_sought and self._streams:
+        if self._is_sought and self._streams and not self.is_revoked:
             self._follower.follow({tp.partition: self._read_offset.get(tp) for tp in self._streams})
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget what was assigned."""
+        self.is_revoked = True
+        self._forget()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Begin anew, also with what a recovery of the last assignment has resumed meanwhile."""
+        self._forget()
+        self.is_revoked = False
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def _forget(self) -> None:
         self._unfollow()
         self._streams.clear()
-        await super().on_partitions_revoked(revoked)
+        self._done.clear()
+        self._began.clear()
 
     async def on_stop(self) -> None:
         """End."""
@@ -299,7 +314,9 @@ class FollowingConsumer(BatchConsumer):
     def _has_room(self) -> bool:
         index = self.app.topics._tp_index
         return all(
-            channel.queue.qsize() < MAX_BATCHES_WAITING for tp in list(self._streams) for channel in list(index[tp])
+            channel.queue.qsize() < MAX_BATCHES_WAITING
+            for tp in list(self._streams)
+            for channel in list(index.get(tp, ()))
         )
 
     def _on_followed(self, partition: int, records: Sequence[Any]) -> None:

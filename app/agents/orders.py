@@ -65,6 +65,7 @@ class OrdersAgent:
     ) -> None:
         self.partitions: dict[int, Partition] = {}
         self._leaving: list[Partition] = []
+        self._assignment = 0  # counts them
         self._rows = rows
         self._chunks = chunks
         self._writer = writer
@@ -87,11 +88,17 @@ class OrdersAgent:
 
     # ── which partitions ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def take_over(self, mine: set[int]) -> None:
-        """Begin with these partitions, whose rows and order ids have been read from the changelogs."""
+    async def take_over(self, mine: set[int]) -> bool:
+        """Begin with these partitions, whose rows and order ids have been read from the changelogs.
+
+        Returns False where they were assigned anew in between.
+        """
         self.give_up()
+        assignment = self._assignment
         for number in sorted(mine):
             await self._check_end(number)
+            if self._assignment != assignment:
+                return False
             # As far as recovery has read, and not the end now: what a stranger writes in between is looked at, too.
             read_up_to = self._rows.read_up_to(number)
             lanes = Lanes(
@@ -109,9 +116,11 @@ class OrdersAgent:
                 partition.send_missing_chunks(table, row)
             self.partitions[number] = partition
             log.info("partition taken over", partition=number, tables=len(partition.rows), read_up_to=read_up_to)
+        return True
 
     def give_up(self) -> None:
         """The partitions are assigned anew: what was decided is still answered, but no longer acked."""
+        self._assignment += 1
         for partition in self.partitions.values():
             partition.revoked = True
             if partition.in_flight:

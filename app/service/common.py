@@ -11,7 +11,7 @@ from app.web.server import ContractRunner
 
 # Faust's consumer fetches nothing while the ledger waits for Cassandra, and no commands at all. That must not look like
 # a dead consumer: the watchdog tells whether it is one.
-MAX_POLL_SECONDS = 30 * 86_400.0
+MAX_POLL_SECONDS = 10 * 365 * 86_400.0
 
 
 class BareWeb(Web):  # type: ignore[misc]

@@ -156,7 +156,9 @@ class OrdersService:
         await self.agent.run(stream)
 
     async def _take_over(self, mine: set[int]) -> None:
-        await self.agent.take_over(mine)
+        # Faust completes a recovery also when its partitions were revoked meanwhile; that of the next ones follows.
+        if self.app.consumer.is_revoked or not await self.agent.take_over(mine):
+            return
         if not self._taken_over:
             log.info("tables taken over", worker=self.name, partitions=sorted(mine))
         self._taken_over = self._is_settled = True

@@ -1,26 +1,43 @@
-"""What comes from a follower after it was asked for something else; without a broker."""
+"""What comes from a follower after it was asked for something else, or with a hole in it; without a broker."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
 import pytest
 
-from app.adapters.fatal import end_process
 from app.adapters.follower import Followed, Follower
 from app.settings import Kafka, Settings
+
+LAST = 99
+
+
+class EndedError(Exception):
+    """The process would have ended."""
+
+
+def fatal(reason: str) -> NoReturn:
+    raise EndedError(reason)
+
+
+def records(*offsets: int) -> Any:
+    return [SimpleNamespace(offset=offset) for offset in offsets]
 
 
 class Agent:
     """Notes what comes."""
 
     def __init__(self) -> None:
-        self.came: list[tuple[int, Sequence[Followed]]] = []
+        self.came: list[tuple[int, list[int]]] = []
+        self.breaks = False
         settings = Settings(kafka=Kafka(bootstrap="127.0.0.1:1"))  # nobody listens there
-        self.follower = Follower(settings, "commands", arrived=self._arrived, has_room=lambda: True, fatal=end_process)
+        self.follower = Follower(settings, "commands", arrived=self._arrived, has_room=lambda: True, fatal=fatal)
 
-    def _arrived(self, partition: int, records: Sequence[Followed]) -> None:
-        self.came.append((partition, records))
-        if records == ["and stop"]:
+    def _arrived(self, partition: int, batch: Sequence[Followed]) -> None:
+        if self.breaks:
+            raise RuntimeError("the queue is full")
+        self.came.append((partition, [record.offset for record in batch]))
+        if batch[-1].offset == LAST:
             self.follower.follow({})
 
 
@@ -32,19 +49,35 @@ def agent() -> Iterator[Agent]:
 
 
 async def test_what_was_under_way_when_something_else_was_asked_for_is_dropped(agent: Agent) -> None:
-    records: Any = ["record"]
     agent.follower.follow({0: 5})
-    agent.follower._arrive({0: records}, epoch=1)
-    assert agent.came == [(0, records)]
+    agent.follower._arrive({0: records(5, 6)}, epoch=1)
+    assert agent.came == [(0, [5, 6])]
     agent.follower.follow({0: 5})
-    agent.follower._arrive({0: records}, epoch=1)
-    assert agent.came == [(0, records)]
-    agent.follower._arrive({0: records}, epoch=2)
-    assert agent.came == [(0, records)] * 2
+    agent.follower._arrive({0: records(7)}, epoch=1)
+    assert agent.came == [(0, [5, 6])]
+    agent.follower._arrive({0: records(5)}, epoch=2)
+    assert agent.came == [(0, [5, 6]), (0, [5])]
 
 
 async def test_a_stop_between_two_partitions_of_a_batch_holds_for_the_second(agent: Agent) -> None:
-    last: Any = ["and stop"]
     agent.follower.follow({0: 5, 1: 5})
-    agent.follower._arrive({0: last, 1: last}, epoch=1)
-    assert agent.came == [(0, last)]
+    agent.follower._arrive({0: records(LAST), 1: records(5)}, epoch=1)
+    assert agent.came == [(0, [LAST])]
+
+
+@pytest.mark.parametrize("second", [(8,), (6, 8), (5,)])
+async def test_a_record_that_does_not_come_ends_the_process(agent: Agent, second: tuple[int, ...]) -> None:
+    agent.follower.follow({0: 3, 1: 3})
+    agent.follower._arrive({0: records(4, 5), 1: records(40)}, epoch=1)  # what is older has left the log
+    with pytest.raises(EndedError, match="of commands/0"):
+        agent.follower._arrive({0: records(*second)}, epoch=1)
+    agent.follower.follow({0: 3})
+    agent.follower._arrive({0: records(4)}, epoch=2)
+    assert agent.came[-1] == (0, [4])
+
+
+async def test_what_cannot_be_handed_over_ends_the_process(agent: Agent) -> None:
+    agent.follower.follow({0: 3})
+    agent.breaks = True
+    with pytest.raises(EndedError, match="the queue is full"):
+        agent.follower._arrive({0: records(3)}, epoch=1)

@@ -264,6 +264,21 @@ async def test_after_a_rebalance_the_rest_of_a_fetch_is_left_to_the_next_owner(h
     assert house.agent.in_flight == 0
 
 
+async def test_a_takeover_that_a_rebalance_overtakes_takes_nothing_over(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def rebalance(topic: str, partition: int) -> int:
+        house.agent.give_up()
+        return house.ends[topic]
+
+    monkeypatch.setattr(house, "end", rebalance)
+    assert not await house.agent.take_over({0, 1})
+    assert house.agent.partitions == {}
+    monkeypatch.undo()
+    assert await house.agent.take_over({0})
+    assert list(house.agent.partitions) == [0]
+
+
 async def test_one_order_in_eight_is_timed_from_its_log_time_to_its_answer(house: House) -> None:
     await house.take_over()
     await house.read_commands(encode(open_session()), first=7)

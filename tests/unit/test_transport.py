@@ -301,8 +301,30 @@ async def test_after_a_stop_nothing_is_followed_before_it_was_sought_anew(follow
     assert following._follower.now == {}
     await following.on_partitions_revoked({HERE})
     following._read_offset[HERE] = 99  # of another assignment
+    await following.on_partitions_assigned({HERE}, 2)
+    following.pause_partitions({HERE})  # as the app does then
     await resume(following)
     assert following._follower.now == {HERE.partition: 7}
+
+
+async def test_what_a_recovery_resumes_after_a_revocation_is_not_followed_and_forgotten_at_the_next_assignment(
+    following: Any,
+) -> None:
+    other = TP(HERE.topic, 2)
+    await resume(following)
+    following._on_followed(HERE.partition, [record(HERE, 7)])
+    following.done(HERE, 8)
+    await following.on_partitions_revoked({HERE})
+    following.done(HERE, 8)  # of an agent that does not know yet
+    await resume(following)  # Faust's recovery does not, either
+    assert following._follower.now == {}
+    await following.on_partitions_assigned({other}, 2)
+    assert list(following._filter_tps_with_pending_acks()) == []
+    following.pause_partitions({other})
+    following.resume_partitions({other})
+    await following.perform_seek()
+    following.resume_flow()
+    assert following._follower.now == {other.partition: None}
 
 
 async def test_an_agent_that_is_behind_has_no_room(following: Any, monkeypatch: pytest.MonkeyPatch) -> None:
