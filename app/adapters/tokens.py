@@ -1,8 +1,8 @@
 """Signed tokens of pads and staff, and the keys that sign them.
 
 A key is one file in the keys folder, named by a rising number: the newest signs, the newest few verify. Workers look at
-the folder again every half minute, and at once (though not more often than every second) for a key id that they do not
-know: so a rotation needs no restart.
+the folder again every half minute, and for a key id that they do not know at once where something was added to it: so a
+rotation needs no restart.
 """
 
 import os
@@ -61,6 +61,13 @@ class Keys:
         except OSError as error:
             raise KeysError(f"signing keys in {self._folder}: {error}") from error
         return keys
+
+    def names(self) -> frozenset[str]:
+        """What is in the folder, without reading it; nothing while it cannot be looked at."""
+        try:
+            return frozenset(os.listdir(self._folder))
+        except OSError:
+            return frozenset()
 
     def rotate(self) -> Key:
         """Make a key that signs from now on, and delete those that no longer verify.
@@ -140,6 +147,7 @@ class SignedTokens:
         self._next_scan = 0.0
         self._next_unknown_scan = 0.0
         self._verified: dict[str, Claims] = {}
+        self._seen: frozenset[str] = frozenset()  # in the folder when it was last read
         self._use(keys.load())
 
     def sign(self, role: Role, table: str = "", session: int = 0) -> str:
@@ -178,7 +186,7 @@ class SignedTokens:
             return None
         try:
             key_id = jwt.get_unverified_header(token).get("kid")
-            if key_id not in self._live and self._ticks() >= self._next_unknown_scan:
+            if key_id not in self._live and self._may_have_come():
                 self._rescan()
             if not isinstance(key_id, str) or key_id not in self._live:
                 return None
@@ -201,8 +209,13 @@ class SignedTokens:
             return None
         return _claims(payload)
 
+    def _may_have_come(self) -> bool:
+        """Whether a look for a key that is not known is worth it: a new one signs from the moment it is there."""
+        return self._keys.names() != self._seen or self._ticks() >= self._next_unknown_scan
+
     def _rescan(self) -> None:
         now = self._ticks()
+        self._seen = self._keys.names()
         self._next_scan = now + RESCAN_SECONDS
         self._next_unknown_scan = now + UNKNOWN_KEY_RESCAN_SECONDS
         try:
