@@ -141,10 +141,18 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget how far the agents were: others read on from what was committed."""
-        for tp in revoked:
-            self._done.pop(tp, None)
-            self._began.pop(tp, None)
+        self._forget()
         await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Begin anew, also where something of the last assignment was done after its end."""
+        self._forget()
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def _forget(self) -> None:
+        # All partitions: Faust's assignor takes each away before it gives any.
+        self._done.clear()
+        self._began.clear()
 
     # Can go when Faust hands over batches.
     async def _drain_messages(self, fetcher: Any) -> None:
@@ -194,12 +202,12 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         if self._is_changelog_tp(tp):
             for record in fresh:
                 await self.callback(self._to_message(tp, record))
+            self._read_offset[tp] = fresh[-1].offset + 1
         else:
             for channel in self.app.topics._tp_index[tp]:
                 while channel.queue.qsize() >= MAX_BATCHES_WAITING:  # noqa: ASYNC110 - Faust's queue tells nobody
                     await asyncio.sleep(WAIT_SECONDS)
             self._give(tp, fresh)
-        self._read_offset[tp] = fresh[-1].offset + 1
 
     def _give(self, tp: TP, records: Sequence[Any]) -> None:
         """Give an agent's channel the next records of a partition."""
@@ -270,20 +278,17 @@ class FollowingConsumer(BatchConsumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget what was assigned."""
         self.is_revoked = True
-        self._forget()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Begin anew, also with what a recovery of the last assignment has resumed meanwhile."""
-        self._forget()
         self.is_revoked = False
         await super().on_partitions_assigned(assigned, generation_id)
 
     def _forget(self) -> None:
         self._unfollow()
         self._streams.clear()
-        self._done.clear()
-        self._began.clear()
+        super()._forget()
 
     async def on_stop(self) -> None:
         """End."""

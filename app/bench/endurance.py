@@ -12,6 +12,7 @@ from app.bench import load
 from app.bench.load import Plan, Result
 from app.bench.processes import resident_mb
 from app.bench.series import Histogram
+from app.stack.layout import size_on_disk
 
 TENTHS = 10
 LOOK_EVERY = 0.02  # s
@@ -97,19 +98,9 @@ async def run(plan: Plan, orders: int, data_dir: Path | None) -> Endurance:
 def folders(data_dir: Path) -> dict[str, float]:
     """MB on disk of each server's nodes together."""
     return {
-        server: round(sum(_size(folder) for folder in data_dir.glob(f"{server}-*") if folder.is_dir()) / 1e6, 1)
+        server: round(sum(size_on_disk(folder) for folder in data_dir.glob(f"{server}-*") if folder.is_dir()) / 1e6, 1)
         for server in SERVERS
     }
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_blocks * 512  # what it takes: Kafka's indexes are long and hollow
-        except OSError:
-            continue  # compacted away meanwhile
-    return total
 
 
 def lines(tenths: Sequence[Tenth]) -> Iterator[str]:

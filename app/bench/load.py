@@ -234,10 +234,6 @@ def result_of(
     series = tally.series
     orders, seconds = series.count, tally.ended - tally.began
     p50, p90, p99, highest = series.percentiles(0.50, 0.90, 0.99, 1.0)
-
-    def per_order(used: float) -> float:
-        return round(1000 * used / orders, 4) if orders else 0.0
-
     return Result(
         tables=len(plan.tokens),
         pace=plan.pace,
@@ -254,13 +250,23 @@ def result_of(
         unknown=tally.unknown - before[1],
         violations=tally.violations - before[0],
         first_violations=tally.first_violations,
-        generator_cpu=per_order(cpu),
-        processes=[
-            Process(use.name, use.pid, per_order(use.cpu), round(use.peak_mb, 1), round(use.resident_mb, 1))
-            for use in usages
-        ],
+        generator_cpu=ms_per_each(cpu, orders),
+        processes=processes_of(usages, orders),
         timeline=list(series.seconds),
     )
+
+
+def ms_per_each(used: float, count: int) -> float:
+    """`used` s shared by so many, in ms; 0 where there are none."""
+    return round(1000 * used / count, 4) if count else 0.0
+
+
+def processes_of(usages: Sequence[Usage], count: int) -> list[Process]:
+    """What each process used, its CPU by each of so many."""
+    return [
+        Process(use.name, use.pid, ms_per_each(use.cpu, count), round(use.peak_mb, 1), round(use.resident_mb, 1))
+        for use in usages
+    ]
 
 
 def after(seconds: float) -> Callable[[], bool]:

@@ -10,7 +10,7 @@ from time import perf_counter, process_time
 import orjson
 
 from app.bench.http import LostError, Pool, Response
-from app.bench.load import GRACE, During, LoadError, Plan, Process, pool_of
+from app.bench.load import GRACE, During, LoadError, Plan, Process, ms_per_each, pool_of, processes_of
 from app.bench.pace import Pacer
 from app.bench.processes import Meter, Usage
 from app.bench.series import Second, Series
@@ -160,10 +160,6 @@ class Readers:
     def _result(self, seconds: float, usages: Sequence[Usage], cpu: float, violations: int) -> Reads:
         count = self._series.count
         p50, p90, p99, highest = self._series.percentiles(0.5, 0.9, 0.99, 1.0)
-
-        def per_read(used: float) -> float:
-            return round(1000 * used / count, 4) if count else 0.0
-
         return Reads(
             connections=self._plan.connections,
             pace=f"{self._plan.rate:g} reads/s wanted" if self._plan.rate else "closed loop",
@@ -178,11 +174,8 @@ class Readers:
             answers=dict(sorted(self._answers.items())),
             violations=violations,
             first_violations=self._wrong,
-            generator_cpu=per_read(cpu),
-            processes=[
-                Process(use.name, use.pid, per_read(use.cpu), round(use.peak_mb, 1), round(use.resident_mb, 1))
-                for use in usages
-            ],
+            generator_cpu=ms_per_each(cpu, count),
+            processes=processes_of(usages, count),
             timeline=list(self._series.seconds),
         )
 

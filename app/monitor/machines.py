@@ -1,6 +1,5 @@
 """What each process of the local stack takes of the machine, for Prometheus and for the page."""
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import psutil
 from app import metrics
 from app.metrics import Metrics
 from app.stack.client import Status
+from app.stack.layout import size_on_disk
 
 FOLDERS_EVERY = 15.0  # s between two looks at how much the folders take
 
@@ -92,7 +92,7 @@ class Machines:
         self._folders_at = now
         for folder in self._data_dir.iterdir():
             if folder.is_dir():
-                self._used.labels(folder.name).set(size(folder))
+                self._used.labels(folder.name).set(size_on_disk(folder))
 
 
 def _grown(before: float, now: float | None) -> float:
@@ -100,15 +100,3 @@ def _grown(before: float, now: float | None) -> float:
     if now is None:
         return 0.0
     return now - before if now >= before else now
-
-
-def size(folder: Path) -> int:
-    """Bytes of all files below a folder, as they are stored."""
-    total = 0
-    for path, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(path, name)).st_blocks * 512
-            except OSError:  # it was deleted meanwhile
-                continue
-    return total
