@@ -26,7 +26,7 @@ OF_THE_LIBRARIES = [
         "what was done in an assignment that has ended is not committed",
         TRANSPORT,
         "        self._done.clear()\n",
-        "            pass\n",
+        "",
         (UNIT + "test_transport.py",),
     ),
     Mutation(
