@@ -15,6 +15,7 @@ SCHEMA = 1
 LAST_SCHEMA = 9999
 # An event is no larger than its command, and a broker takes 1 MB: a command above could be accepted, but not told of.
 MAX_COMMAND_BYTES = 900_000
+MAX_CHANGED = 100  # dishes that a change of the menu names
 
 
 def _this_schema() -> int:
@@ -145,6 +146,21 @@ class SessionClosed(msgspec.Struct, frozen=True, tag_field="type", tag="SessionC
     schema: int = msgspec.field(default_factory=_this_schema)
 
 
+class MenuChanged(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="MenuChanged"):
+    """The menu has this revision, and whoever holds an older one fetches it. It may come late, or more than once.
+
+    `at` is when it was made (ms, UTC), `who` made it and `what` it was; `changed` are ids of dishes, of which no more
+    than `MAX_CHANGED` are named.
+    """
+
+    revision: Count
+    at: Moment
+    who: str
+    what: str
+    changed: tuple[str, ...] = ()
+    schema: int = msgspec.field(default_factory=_this_schema)
+
+
 class Answer(msgspec.Struct, frozen=True, array_like=True):
     """What the owner of a table answers to a command, sent to the view's worker.
 
@@ -205,11 +221,12 @@ def order_placed(command: PlaceOrder, version: int, offset: int, time: int) -> O
 Asked = PlaceOrder | OpenSession | CloseSession
 Command = Asked | Nothing
 Event = OrderPlaced | SessionOpened | SessionClosed
-Message = TypeVar("Message", Command, Event)
+Message = TypeVar("Message", Command, Event, MenuChanged)
 
 _encoder = msgspec.json.Encoder()
 _commands: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
 _events: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_menu_changes = msgspec.json.Decoder(MenuChanged)
 
 encode = _encoder.encode
 
@@ -253,6 +270,16 @@ def decode_event(data: bytes | None) -> Event:
     if not is_table(event.table):
         raise BadMessageError(f"not an event: {event.table!r} is no table number")
     return event
+
+
+def decode_menu_change(data: bytes | None) -> MenuChanged:
+    """The message of a record of `menu-changes`.
+
+    Raises:
+        NewerSchemaError: it is of a newer schema.
+        BadMessageError: it is none.
+    """
+    return _decode(_menu_changes, data, "a change of the menu")
 
 
 def check_key(message: Asked | Event, key: bytes | None) -> None:

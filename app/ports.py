@@ -1,11 +1,13 @@
 """What the views and agents need of the outside; adapters give it, the composition root hands it over."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, NoReturn, Protocol
 
 import msgspec
 
-from app.domain.menu import MenuItem
+from app.domain.menu import Menu, MenuItem
+from app.domain.menu_edits import Edit, Edited, Refused
 from app.messages import Answer, Asked, Event, OrderPlaced, PlaceOrder, TableState
 
 
@@ -66,15 +68,63 @@ class Owners(Protocol):
         ...
 
 
-class Menu(Protocol):
-    """The menu as this worker knows it, in memory; refreshed behind the scenes from Cassandra through Redis."""
+class LiveMenu(Protocol):
+    """The menu as this worker holds it, in memory; a newer revision takes an older one's place, never the reverse."""
 
-    def items(self) -> Sequence[MenuItem]:
-        """Every dish, in the menu's order; UnavailableError where none was ever fetched."""
+    def current(self) -> Menu:
+        """The newest menu seen; UnavailableError where none was ever fetched."""
         ...
 
     def find(self, item_id: str) -> MenuItem | None:
         """The dish with this id; UnavailableError where no menu was ever fetched."""
+        ...
+
+    @property
+    def stale_since(self) -> float | None:
+        """When the menu was last known to be the newest (s since 1970), where that is in doubt; else None."""
+        ...
+
+    async def catch_up(self, revision: int) -> None:
+        """Look once for a menu of at least this revision; shared by all who ask meanwhile."""
+        ...
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called on the event loop after another menu was taken."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One change of the menu: what it was called, by whom, when (ms since 1970, UTC), and the menus round it.
+
+    `before` is None where it is no longer kept.
+    """
+
+    revision: int
+    at: int
+    who: str
+    what: str
+    before: Menu | None
+    after: Menu
+
+
+class MenuEditor(Protocol):
+    """Changes the menu in the store, and has every worker told."""
+
+    async def apply(self, edit: Edit, who: str, what: str) -> Edited | Refused:
+        """Apply an edit to the newest menu, anew where another manager was faster; returns once it is stored.
+
+        Raises:
+            UnavailableError: the store is away; whether the edit was made is not known, and asking again is safe.
+        """
+        ...
+
+    async def newest(self) -> Menu:
+        """The newest menu in the store; revision 0 where there is none. UnavailableError while the store is away."""
+        ...
+
+    async def history(self, limit: int, before: int | None = None) -> Sequence[Revision]:
+        """The last changes, newest first, those before a revision; UnavailableError while the store is away."""
         ...
 
 

@@ -157,15 +157,24 @@ class Redis(Group):
 
 
 class Menu(Group):
-    """How a change of the menu reaches the workers."""
+    """How the menu is kept, and how a change of it reaches the workers."""
 
-    refresh: float = Field(default=2.0, gt=0, le=600, description="s between two looks into Redis, per worker")
     fresh: float = Field(
-        default=30.0, gt=0, description="s after which Cassandra is read again; a load that missed Redis shows by then"
+        default=10.0,
+        gt=0,
+        le=600,
+        description="s between two looks for a newer menu, per worker, and after which one of them asks Cassandra: a "
+        "change of which Kafka could not tell shows by then",
     )
     expiry_hours: float = Field(
         default=168, gt=0, description="in Redis; long, so that a worker started without Cassandra has a menu"
     )
+    cached: bool = Field(default=True, description="false, for measuring only: each read of the menu asks Cassandra")
+    revisions: int = Field(
+        default=2000, ge=10, description="kept for history and undo; each is a whole menu, some 50 KB for 100 dishes"
+    )
+    max_streams: int = Field(default=2000, ge=0, description="pads that follow the menu at one worker; past it 503")
+    heartbeat: float = Field(default=15.0, gt=0.1, le=300, description="s between two signs of life on a stream")
 
 
 class Tokens(Group):

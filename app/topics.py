@@ -13,6 +13,7 @@ SEGMENT_BYTES = 16 * 1024 * 1024
 
 ORDER_COMMANDS = "order-commands"
 ORDER_EVENTS = "order-events"
+MENU_CHANGES = "menu-changes"
 DEAD_LETTERS = "dead-letters"
 
 # Faust names a table's changelog `{app id}-{table}-changelog`.
@@ -100,5 +101,7 @@ def all_topics(settings: Settings) -> list[Topic]:
             None,
             _chunks(lag),
         ),
+        # One partition, and no group: every worker reads all of it.
+        Topic(MENU_CHANGES, "menu", "menu views and commands", ("orders",), 1, events),
         Topic(DEAD_LETTERS, "topic and partition", "every agent, dead-letters command", ("operator",), 1, events),
     ]
