@@ -141,7 +141,7 @@ class WorkerMenu:
         while True:
             self._something.clear()
             try:
-                await self._look(max_age=self._fresh)
+                await self.refresh()
             except Exception:  # the menu in memory is good for ordering; whatever this is, look again
                 log.exception("the menu could not be looked for")
                 self._is_in_doubt = True
@@ -160,6 +160,10 @@ class WorkerMenu:
                 await self._something.wait()
         except TimeoutError:
             return
+
+    async def refresh(self) -> None:
+        """Look once for a menu that is newer than the one here."""
+        await self._look(max_age=self._fresh)
 
     async def _look(self, max_age: float) -> None:
         """Look once: Redis, then Cassandra where Redis has no menu that is new enough, `max_age` in s."""
