@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.domain.claims import Claims
-from app.ports import NO_JOURNAL, UNWATCHED, Edge, Journal, Menu, OrderStore, OrderWatch, Owners
+from app.ports import NO_JOURNAL, UNWATCHED, Edge, Journal, LiveMenu, OrderStore, OrderWatch, Owners
 from app.settings import Settings
 
 
@@ -29,7 +29,7 @@ class Services:
     edge: Edge
     owners: Owners
     store: OrderStore
-    menu: Menu
+    menu: LiveMenu
     tokens: Tokens
     ready: Callable[[], str | None]
     checks: Callable[[], Mapping[str, str]]
