@@ -93,7 +93,7 @@ ORDER_ANSWERED = Metric(
     "order_answered",
     "requests",
     "Requests to place an order, by what they were answered: accepted, replayed, version_conflict, invalid_item, "
-    "id_reused, session_closed, invalid_request, unauthorized, forbidden, too_large, unavailable, fault",
+    "menu_changed, id_reused, session_closed, invalid_request, unauthorized, forbidden, too_large, unavailable, fault",
     ("outcome",),
 )
 ORDER_ANSWER = Metric(
@@ -184,6 +184,36 @@ EVENT_AGE = Metric(
 LEDGER_HELD = Metric("gauge", "ledger_held", "records", "Records that the ledger holds and has not acknowledged")
 STORES = (CASSANDRA_CALLS, CASSANDRA_CALL, REDIS_CALLS, EVENTS_WRITTEN, EVENT_AGE, LEDGER_HELD)
 
+# ── the menu ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+MENU_ANSWERED = Metric(
+    "counter",
+    "menu_answered",
+    "requests",
+    "Requests for the menu: result fresh, not_modified, stale (served, but not known to be the newest) or failed",
+    ("result",),
+)
+MENU_REVISION = Metric("gauge", "menu_revision", "number", "Revision of the menu that this worker shows; 0: none")
+MENU_DOUBT = Metric(
+    "gauge", "menu_doubt", "seconds", "Since the menu here was last known to be the newest; 0 while it is"
+)
+MENU_LOADED = Metric(
+    "counter",
+    "menu_loaded",
+    "menus",
+    "Newer menus taken, by source: redis, cassandra, disk, here (made by this worker)",
+    ("source",),
+)
+MENU_CHANGE = Metric(
+    "histogram",
+    "menu_change",
+    "seconds",
+    "From a change of the menu to this worker showing it, by the clocks of the two",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+MENU_STREAMS = Metric("gauge", "menu_streams", "connections", "Pads that follow the menu at this worker")
+MENU = (MENU_ANSWERED, MENU_REVISION, MENU_DOUBT, MENU_LOADED, MENU_CHANGE, MENU_STREAMS)
+
 # ── machines: what the monitor sees of every process of the local stack ───────────────────────────────────────────────
 
 PROCESS_READY = Metric("gauge", "process_ready", "state", "1 where a process answers as it should", ("process",))
@@ -205,11 +235,11 @@ MACHINES = (
     PARTITIONS,
 )
 
-ALL = (*AUDIT, *ORDERS, *STREAMS, *STORES, *MACHINES)
+ALL = (*AUDIT, *ORDERS, *STREAMS, *STORES, *MENU, *MACHINES)
 
 # What each kind of process serves. The ledger has no tables to recover, and asks no Redis.
 SERVED: Mapping[str, tuple[Metric, ...]] = {
-    "orders": (*ORDERS, *STREAMS, CASSANDRA_CALLS, CASSANDRA_CALL, REDIS_CALLS),
+    "orders": (*ORDERS, *MENU, *STREAMS, CASSANDRA_CALLS, CASSANDRA_CALL, REDIS_CALLS),
     "ledger": (
         *(metric for metric in STREAMS if metric not in (RECOVERY, RECOVERED, CHANGELOG)),
         *(metric for metric in STORES if metric is not REDIS_CALLS),

@@ -78,10 +78,11 @@ def describe(error: BaseException) -> str:
 class Statement:
     """A statement that is prepared as soon as Cassandra answers."""
 
-    __slots__ = ("cql", "prepared")
+    __slots__ = ("consistency", "cql", "prepared")
 
-    def __init__(self, cql: str) -> None:
+    def __init__(self, cql: str, consistency: int | None = None) -> None:
         self.cql = cql
+        self.consistency = consistency
         self.prepared: PreparedStatement | None = None
 
     def bind(self, parameters: Sequence[object]) -> BoundStatement:
@@ -140,10 +141,10 @@ class CassandraSession:
         """How often a node was seen to go away."""
         return self._breaks.count
 
-    def prepare(self, cql: str) -> Statement:
-        """Have this statement prepared when the connection is made."""
+    def prepare(self, cql: str, consistency: int | None = None) -> Statement:
+        """Have this statement prepared when the connection is made; without a `consistency` it has LOCAL_QUORUM."""
         assert not self._thread.is_alive(), "prepare before start"
-        statement = Statement(cql)
+        statement = Statement(cql, consistency)
         self._statements.append(statement)
         return statement
 
@@ -174,6 +175,7 @@ class CassandraSession:
                 session = cluster.connect(self._settings.cassandra.keyspace)
                 for statement in self._statements:
                     statement.prepared = session.prepare(statement.cql)
+                    statement.prepared.consistency_level = statement.consistency
             except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may succeed
                 cluster.shutdown()
                 reason = describe(error)

@@ -10,6 +10,8 @@ from typing import Literal, get_args
 from prometheus_client import Histogram
 
 from app import metrics
+from app.adapters.menu import Source
+from app.domain.menu import Menu
 from app.messages import Event, OrderPlaced
 from app.metrics import Metrics
 from app.ports import OrderPart
@@ -19,6 +21,7 @@ OUTCOMES = (
     "replayed",
     "version_conflict",
     "invalid_item",
+    "menu_changed",
     "id_reused",
     "session_closed",
     "invalid_request",
@@ -28,6 +31,7 @@ OUTCOMES = (
     "unavailable",
     "fault",
 )
+MENU_RESULTS = ("fresh", "not_modified", "stale", "failed")
 
 
 class OrderFigures:
@@ -48,6 +52,30 @@ class OrderFigures:
     def took(self, part: OrderPart, seconds: float) -> None:
         """A part of an order that is timed took so long."""
         self._parts[part].observe(seconds)
+
+
+class MenuFigures:
+    """How the menu comes to this worker, and goes out: a `MenuWatch`."""
+
+    def __init__(self, kept: Metrics) -> None:
+        answered, loaded = kept.counter(metrics.MENU_ANSWERED), kept.counter(metrics.MENU_LOADED)
+        self._answered = {result: answered.labels(result) for result in MENU_RESULTS}
+        self._loaded = {source: loaded.labels(source) for source in get_args(Source)}
+        self._revision = kept.gauge(metrics.MENU_REVISION)
+        self._change = kept.histogram(metrics.MENU_CHANGE)
+        self._has_any = False
+
+    def answered(self, result: str) -> None:
+        """A request for the menu got its answer."""
+        self._answered[result].inc()
+
+    def loaded(self, source: Source, menu: Menu) -> None:
+        """A menu that was newer than the last one was taken."""
+        self._loaded[source].inc()
+        self._revision.set(menu.revision)
+        if self._has_any:  # the first one is as old as the last change
+            self._change.observe(max(0.0, time.time() - menu.at / 1000))
+        self._has_any = True
 
 
 class LedgerFigures:

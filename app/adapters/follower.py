@@ -61,9 +61,20 @@ class Follower:
     """One topic's partitions, from given offsets on; without a group, nothing is committed."""
 
     def __init__(
-        self, settings: Settings, topic: str, *, arrived: Arrived, has_room: Callable[[], bool], fatal: Fatal
+        self,
+        settings: Settings,
+        topic: str,
+        *,
+        arrived: Arrived,
+        has_room: Callable[[], bool],
+        fatal: Fatal,
+        patience: float = POLL_SECONDS,
     ) -> None:
-        """While `has_room`, which is called on the thread, is false nothing more is fetched."""
+        """While `has_room`, which is called on the thread, is false nothing more is fetched.
+
+        `patience` is how late, in s, a call of `follow` or `stop` may be seen; a short one costs CPU.
+        """
+        self._patience = patience
         self._topic = topic
         self._arrived = arrived
         self._has_room = has_room
@@ -77,7 +88,7 @@ class Follower:
             "check.crcs": True,  # what is damaged is skipped, and missed below
             "log_level": 2,
             # A fetch waits so long at the broker where nothing comes in; new partitions are asked for by the next one.
-            "fetch.wait.max.ms": 100,
+            "fetch.wait.max.ms": max(100, int(1000 * patience)),
             "fetch.message.max.bytes": 256 * 1024,  # of each partition; a worker's memory counts
             "queued.max.messages.kbytes": 2048,
             "fetch.queue.backoff.ms": 5,
@@ -131,9 +142,9 @@ class Follower:
             if self._epoch != epoch:
                 epoch = self._assign(consumer)
             elif not self._wanted or self._waiting >= MAX_WAITING or not self._has_room():
-                self._something.wait(POLL_SECONDS if self._wanted else None)
+                self._something.wait(self._patience if self._wanted else None)
                 self._something.clear()
-            elif (first := consumer.poll(POLL_SECONDS)) is not None:
+            elif (first := consumer.poll(self._patience)) is not None:
                 # What else has come by now; a call that may wait would wait until so many are there.
                 self._pass_on([first, *consumer.consume(BATCH, timeout=0)], epoch)
 

@@ -1,145 +1,289 @@
-"""The menu as a worker knows it: in memory, refreshed behind the scenes from Cassandra through Redis."""
+"""The menu as a worker holds it: in memory, behind it Redis, Cassandra and a copy on disk."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, Protocol
 
-import redis.asyncio
 import structlog
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
-from app.adapters.cassandra import CassandraSession
-from app.adapters.menu_store import REDIS_KEY, MenuReader, decode_menu, encode_menu
-from app.domain.menu import MenuItem
+from app.adapters.menu_copies import MenuCopies
+from app.adapters.menu_store import MenuStore, decode_menu, encode_menu
+from app.domain.menu import Menu, MenuItem, by_id
 from app.ports import UnavailableError
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-FIRST_SECONDS = 0.2  # between two looks as long as there is no menu at all
+RETRY_SECONDS = 0.2  # between two looks while there is no menu, or a newer one was heard of
+AWAY_SECONDS = 1.0  # between two looks while neither Redis nor Cassandra answers
+OTHERS_SECONDS = 0.05  # between two looks whether the worker that asks Cassandra has its answer
+ASKED_SECONDS = 0.5  # guests who name a revision that is not known here make at most a look in this time
+
+Source = Literal["redis", "cassandra", "disk", "here"]
 
 
-class CachedMenu:
-    """The last menu that was seen. Either of Redis and Cassandra may be away; with both away it stays as it is.
+class MenuWatch(Protocol):
+    """Hears how the menu comes to this worker."""
 
-    What Redis holds counts for `menu.fresh` s; then whoever looks next reads Cassandra and puts it there anew. It stays
-    in Redis for days, so that a worker that starts while Cassandra is away has a menu.
+    def loaded(self, source: Source, menu: Menu) -> None:
+        """A menu that was newer than the last one was taken."""
+        ...
 
-    `called` hears of each request to Redis, whether it was answered.
+
+class Unwatched:
+    """Hears nothing."""
+
+    def loaded(self, source: Source, menu: Menu) -> None:
+        """Nobody counts."""
+
+
+UNWATCHED = Unwatched()
+
+
+class WorkerMenu:
+    """The newest menu that was seen; it is never replaced by an older one.
+
+    Either of Redis and Cassandra may be away. With both away the menu stays as it is, also over a restart (from disk),
+    and is in doubt from the first look that fails.
     """
 
-    def __init__(
-        self, settings: Settings, session: CassandraSession, called: Callable[[bool], None] = lambda _: None
-    ) -> None:
-        self._called = called
-        self._settings = settings.menu
-        self._expiry_ms = int(settings.menu.expiry_hours * 3_600_000)
-        self._reader = MenuReader(session)
-        timeout = settings.redis.timeout
-        self._redis = redis.asyncio.Redis.from_url(
-            settings.redis_url,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),  # the next look is the retry
-        )
-        self._items: list[MenuItem] | None = None
+    def __init__(self, settings: Settings, store: MenuStore, copies: MenuCopies, watch: MenuWatch = UNWATCHED) -> None:
+        self._fresh = settings.menu.fresh
+        self._disk = MenuOnDisk(settings.data_dir / "menu" / "menu.json")
+        self._store = store
+        self._copies = copies
+        self._watch = watch
+        self._menu: Menu | None = None
         self._by_id: dict[str, MenuItem] = {}
-        self._cached = b""
+        self._wanted = 0  # the highest revision heard of
+        self._confirmed_at = 0.0  # s since 1970
+        self._is_in_doubt = False
         self._away: set[str] = set()
+        self._callbacks: list[Callable[[], None]] = []
+        self._something = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._asked_at = 0.0
+        self._dropping: set[asyncio.Task[None]] = set()
 
-    def items(self) -> Sequence[MenuItem]:
-        """Every dish, in the menu's order; UnavailableError where none was ever fetched."""
-        if self._items is None:
+    # ── what the views ask ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def current(self) -> Menu:
+        """The newest menu seen; UnavailableError where none was ever fetched."""
+        if self._menu is None:
             raise UnavailableError("no menu was fetched yet")
-        return self._items
+        return self._menu
 
     def find(self, item_id: str) -> MenuItem | None:
         """The dish with this id; UnavailableError where no menu was ever fetched."""
-        if self._items is None:
+        if self._menu is None:
             raise UnavailableError("no menu was fetched yet")
         return self._by_id.get(item_id)
 
+    @property
+    def stale_since(self) -> float | None:
+        """When the menu was last known to be the newest (s since 1970), where that is in doubt; else None."""
+        return self._confirmed_at if self._is_in_doubt or self._held < self._wanted else None
+
+    async def catch_up(self, revision: int) -> None:
+        """Look once for a menu of at least this revision; shared by all who ask meanwhile."""
+        if revision <= self._held:
+            return
+        now = time.monotonic()
+        if self._asking is None or self._asking.done():
+            if now - self._asked_at < ASKED_SECONDS:
+                return
+            self._asked_at = now
+            self._asking = asyncio.create_task(self._look(max_age=0.0), name="menu-catch-up")
+        await asyncio.shield(self._asking)
+
+    async def reload(self) -> None:
+        """Ask the store itself; UnavailableError while it is away."""
+        self._take(await self._store.newest(), "cassandra")
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called on the event loop after another menu was taken."""
+        self._callbacks.append(callback)
+
+    # ── what is heard ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def heard(self, revision: int) -> None:
+        """A revision was told of (0: perhaps one was): whatever is older is dropped, and it is fetched."""
+        self._wanted = max(self._wanted, revision)
+        if revision == 0 or self._held < revision:
+            dropping = asyncio.create_task(self._copies.drop_below(revision))
+            self._dropping.add(dropping)
+            dropping.add_done_callback(self._dropping.discard)
+            self._something.set()
+
+    def made(self, menu: Menu) -> None:
+        """This worker made a revision."""
+        self._take(menu, "here")
+
+    # ── fetching ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
     def start(self) -> None:
-        """Fetch the menu now and every few seconds from here on, on the running loop."""
+        """Fetch the menu now, when there is news, and every few seconds from here on; on the running loop."""
         self._task = asyncio.get_running_loop().create_task(self._keep_fresh(), name="menu")
 
     async def stop(self) -> None:
         """Stop fetching."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-        await self._redis.aclose()
+        tasks = [task for task in (self._task, self._asking, *self._dropping) if task is not None and not task.done()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._copies.stop()
 
     async def _keep_fresh(self) -> None:
         while True:
+            self._something.clear()
             try:
                 await self.refresh()
             except Exception:  # the menu in memory is good for ordering; whatever this is, look again
-                log.exception("the menu could not be refreshed")
-            await asyncio.sleep(FIRST_SECONDS if self._items is None else self._settings.refresh)
+                log.exception("the menu could not be looked for")
+                self._is_in_doubt = True
+            if self._menu is None:
+                await self._take_from_disk()
+            await self._until_the_next_look()
+
+    async def _until_the_next_look(self) -> None:
+        seconds = self._fresh
+        if self._is_in_doubt:
+            seconds = min(self._fresh, AWAY_SECONDS)
+        if self._menu is None or self._held < self._wanted:
+            seconds = RETRY_SECONDS
+        try:
+            async with asyncio.timeout(seconds):
+                await self._something.wait()
+        except TimeoutError:
+            return
 
     async def refresh(self) -> None:
-        """Look once: Redis, then Cassandra where Redis has no fresh menu."""
-        cached, age_ms = await self._from_redis()
-        if cached and age_ms < self._settings.fresh * 1000 and self._take(cached):
+        """Look once for a menu that is newer than the one here."""
+        await self._look(max_age=self._fresh)
+
+    async def _look(self, max_age: float) -> None:
+        """Look once: Redis, then Cassandra where Redis has no menu that is new enough, `max_age` in s."""
+        copy = await self._copies.stand()
+        if copy is not None and await self._take_copy(copy.revision, copy.age_ms <= max_age * 1000):
+            return
+        if copy is not None and not await self._copies.lock() and await self._wait_for_the_others():
             return
         try:
-            items = await self._reader.read()
+            menu = await self._store.newest()
         except UnavailableError as error:
-            self._note("cassandra", str(error))
-            if self._items is None and cached:
-                self._take(cached)
-            return
-        self._note("cassandra")
-        if items:  # none: no menu was loaded, or it is being repaired; the last one goes on
-            data = encode_menu(items)
-            self._take(data)
-            await self._to_redis(data)
-
-    async def _from_redis(self) -> tuple[bytes, int]:
-        """The menu in Redis and its age in ms by Redis's own clock; empty where there is none."""
-        try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                pipeline.get(REDIS_KEY)
-                pipeline.pttl(REDIS_KEY)
-                data, left_ms = await pipeline.execute()
-        except (RedisError, OSError) as error:
-            self._called(False)
-            self._note("redis", str(error))
-            return b"", 0
-        self._called(True)
-        self._note("redis")
-        return data or b"", self._expiry_ms - left_ms
-
-    async def _to_redis(self, data: bytes) -> None:
-        try:
-            await self._redis.set(REDIS_KEY, data, px=self._expiry_ms)
-        except (RedisError, OSError) as error:
-            self._called(False)
-            self._note("redis", str(error))
+            await self._without_cassandra(str(error))
         else:
-            self._called(True)
+            self._note_cassandra()
+            if menu.revision:  # 0: none was made yet, or the store is empty; the last one goes on
+                self._take(menu, "cassandra")
+                self._confirm()
+                await self._copies.put(self.current())
+        if copy is not None:
+            await self._copies.unlock()
 
-    def _take(self, data: bytes) -> bool:
-        """Make this the menu; whether it is one."""
-        if data == self._cached:
-            return True
-        try:
-            items = decode_menu(data)
-        except ValueError as error:
-            log.warning("what redis holds is no menu", reason=str(error))
+    async def _take_copy(self, revision: int, is_fresh: bool) -> bool:
+        """Take the copy in Redis where it is news; whether that is enough."""
+        if revision < max(self._wanted, 1) or not (is_fresh or revision > self._held):
             return False
-        self._items, self._by_id, self._cached = items, {item.id: item for item in items}, data
-        log.info("menu taken", dishes=len(items))
+        if revision > self._held:
+            menu = await self._copies.menu()
+            if menu is None:
+                return False
+            self._take(menu, "redis")
+        if self._held < max(self._wanted, revision):
+            return False
+        self._confirm()
         return True
 
-    def _note(self, store: str, reason: str = "") -> None:
-        """Say once that a store went away or came back."""
-        if reason and store not in self._away:
-            self._away.add(store)
-            log.warning("the menu's store is away", store=store, reason=reason)
-        elif not reason and store in self._away:
-            self._away.discard(store)
-            log.info("the menu's store is back", store=store)
+    async def _wait_for_the_others(self) -> bool:
+        """Another worker asks Cassandra: whether its answer came to Redis while it holds the others off."""
+        for _ in range(20):
+            await asyncio.sleep(OTHERS_SECONDS)
+            copy = await self._copies.stand()
+            if copy is None:
+                return False
+            if await self._take_copy(copy.revision, copy.age_ms <= self._fresh * 1000):
+                return True
+        return False
+
+    async def _without_cassandra(self, reason: str) -> None:
+        self._note_cassandra(reason)
+        self._is_in_doubt = True
+        if self._menu is None and (menu := await self._copies.menu()) is not None:
+            self._take(menu, "redis")
+
+    async def _take_from_disk(self) -> None:
+        found = await asyncio.to_thread(self._disk.read)
+        if found is not None:
+            menu, self._confirmed_at = found
+            self._is_in_doubt = True
+            self._take(menu, "disk")
+
+    @property
+    def _held(self) -> int:
+        return self._menu.revision if self._menu is not None else 0
+
+    def _confirm(self) -> None:
+        self._confirmed_at = time.time()
+        self._is_in_doubt = False
+
+    def _take(self, menu: Menu, source: Source) -> None:
+        if menu.revision <= self._held:
+            return
+        self._menu, self._by_id = menu, by_id(menu.items)
+        log.info("menu taken", revision=menu.revision, dishes=len(menu.items), source=source)
+        self._watch.loaded(source, menu)
+        if source != "disk":
+            self._disk.write_soon(menu)
+        for callback in self._callbacks:
+            callback()
+
+    def _note_cassandra(self, reason: str = "") -> None:
+        """Say once that it went away or came back."""
+        if reason and not self._away:
+            log.warning("cassandra cannot be asked for the menu", reason=reason)
+        elif not reason and self._away:
+            log.info("cassandra is back")
+        self._away = {"cassandra"} if reason else set()
+
+
+class MenuOnDisk:
+    """The last menu that workers of this machine saw, for one that starts while neither Redis nor Cassandra answers."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writing: asyncio.Task[None] | None = None
+
+    def read(self) -> tuple[Menu, float] | None:
+        """The menu, and when it was written (s since 1970); None where there is none that can be read."""
+        try:
+            return decode_menu(self._path.read_bytes()), self._path.stat().st_mtime
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            log.warning("the menu on disk cannot be read", path=str(self._path), reason=str(error))
+            return None
+
+    def write_soon(self, menu: Menu) -> None:
+        """Write it on a thread: a slow disk must not hold up an order."""
+        after = self._writing
+
+        async def write() -> None:
+            if after is not None:
+                await asyncio.wait([after])
+            await asyncio.to_thread(self._write, menu)
+
+        self._writing = asyncio.create_task(write(), name="menu-to-disk")
+
+    def _write(self, menu: Menu) -> None:
+        draft = self._path.with_suffix(f".{os.getpid()}")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            draft.write_bytes(encode_menu(menu))
+            draft.replace(self._path)
+        except OSError as error:
+            log.warning("the menu cannot be kept on disk", path=str(self._path), reason=str(error))

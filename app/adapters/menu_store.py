@@ -1,121 +1,114 @@
-"""The menu in Cassandra, where it is kept, and in Redis, from where the workers fetch it."""
+"""The menu in Cassandra: each revision a whole menu, made once and never written again."""
 
-import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import redis
-from cassandra import DriverException
-from cassandra.cluster import NoHostAvailable, Session
-from cassandra.query import BatchStatement, BatchType
+from cassandra import ConsistencyLevel
 
-from app.adapters.cassandra import CassandraSession, describe, new_cluster
-from app.domain.menu import MenuItem
-from app.settings import Settings
+from app.adapters.cassandra import CassandraSession
+from app.domain.menu import Menu
+from app.ports import Revision, UnavailableError
 
 MENU = "main"  # the partition of the one menu
-REDIS_KEY = "menu"
+MAX_BYTES = 8 * 1024 * 1024  # of a revision; Cassandra takes half a segment of its commit log, 16 MB
+ATTEMPTS = 3  # to hear what became of a revision whose answer was lost
+PRUNE_EVERY = 100  # revisions
 
-WRITE_SECONDS = 20.0
-# Cassandra refuses batches above 50 KiB. Up to about a hundred dishes change together, a longer menu in several steps.
-BATCH_BYTES = 40_000
-ROW_OVERHEAD = 100
-
-_COLUMNS = "item_id, position, name, price, category, station, description, allergens, available"
-_SELECT = f"SELECT {_COLUMNS} FROM menu_items WHERE menu = ?"  # noqa: S608 - constants
-_FOUND = "SELECT item_id, WRITETIME(price) FROM menu_items WHERE menu = ?"
-_INSERT = (
-    f"INSERT INTO menu_items (menu, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608 - constants
-    "USING TIMESTAMP ?"
+_NEWEST = "SELECT dishes FROM menu_revisions WHERE menu = ? LIMIT 1"
+_MAKE = (
+    "INSERT INTO menu_revisions (menu, revision, change_id, made_at, who, what, dishes) VALUES (?, ?, ?, ?, ?, ?, ?) "
+    "IF NOT EXISTS"
 )
-_DELETE = "DELETE FROM menu_items USING TIMESTAMP ? WHERE menu = ? AND item_id = ?"
+_FIELDS = "revision, made_at, who, what, dishes"
+_HISTORY = f"SELECT {_FIELDS} FROM menu_revisions WHERE menu = ? AND revision < ? LIMIT ?"  # noqa: S608 - constants
+_PRUNE = "DELETE FROM menu_revisions WHERE menu = ? AND revision <= ?"
+_ABOVE_ALL = 2**62
 
-_decoder = msgspec.json.Decoder(list[MenuItem])
+_decoder = msgspec.json.Decoder(Menu)
 
 encode_menu = msgspec.json.Encoder().encode
 
 
-class MenuLoadError(Exception):
-    """The menu was not loaded, or not wholly; the text says why."""
+class MenuTooLargeError(Exception):
+    """The menu is larger than the store takes."""
 
 
-def decode_menu(data: bytes) -> list[MenuItem]:
-    """The dishes that `encode_menu` wrote; ValueError where these bytes are something else."""
+def decode_menu(data: bytes | str) -> Menu:
+    """The menu that `encode_menu` wrote; ValueError where these bytes are something else."""
     return _decoder.decode(data)
 
 
-class MenuReader:
-    """Reads the menu over a connection that others share."""
+class MenuStore:
+    """Reads and makes revisions over a connection that others share."""
 
-    def __init__(self, session: CassandraSession) -> None:
+    def __init__(self, session: CassandraSession, kept: int) -> None:
+        """Of the newest revisions `kept` are kept."""
         self._session = session
-        self._select = session.prepare(_SELECT)
+        self._kept = kept
+        self._newest = session.prepare(_NEWEST)
+        # What another revision's makers have agreed on, and not yet written, is written before this answers.
+        self._agreed = session.prepare(_NEWEST, ConsistencyLevel.LOCAL_SERIAL)
+        self._make = session.prepare(_MAKE)
+        self._history = session.prepare(_HISTORY)
+        self._prune = session.prepare(_PRUNE)
 
-    async def read(self) -> list[MenuItem]:
-        """Every dish in the menu's order, none where no menu was loaded; UnavailableError while Cassandra is away."""
-        return _in_order(await self._session.rows(self._select, (MENU,)))
+    async def newest(self, *, agreed: bool = False) -> Menu:
+        """The newest menu; revision 0 where there is none. UnavailableError while Cassandra is away.
 
+        `agreed`: also one that is being made at this moment; slower, and for whoever makes the next.
+        """
+        rows = await self._session.rows(self._agreed if agreed else self._newest, (MENU,))
+        return decode_menu(rows[0][0]) if rows else Menu()
 
-def load_menu(settings: Settings, items: Sequence[MenuItem]) -> tuple[int, bool]:
-    """Make this the menu: dishes that it does not name are removed. It blocks.
+    async def make(self, menu: Menu, change_id: str, who: str, what: str) -> bool:
+        """Make this revision, the one after the newest; False where there is another one of its number.
 
-    Returns how many dishes were removed, and whether Redis was told (else workers see it after `menu.fresh` s).
+        `change_id` names the attempt, so that it is known again where its answer was lost.
 
-    Raises:
-        MenuLoadError: Cassandra does not answer, lacks the schema, or shows another menu afterwards.
-    """
-    cluster = new_cluster(settings, timeout=WRITE_SECONDS)
-    try:
-        session = cluster.connect(settings.cassandra.keyspace)
-        removed = _replace(session, items)
-    except (DriverException, NoHostAvailable) as error:
-        raise MenuLoadError(f"Cassandra: {describe(error)}") from error
-    finally:
-        cluster.shutdown()
-    return removed, _forget_cached(settings)
+        Raises:
+            UnavailableError: it is not known whether it was made.
+            MenuTooLargeError: it is above `MAX_BYTES`.
+        """
+        data = encode_menu(menu)
+        if len(data) > MAX_BYTES:
+            raise MenuTooLargeError(f"the menu takes {len(data)} bytes, at most {MAX_BYTES} are allowed")
+        values = (MENU, menu.revision, change_id, menu.at, who, what, data.decode())
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                applied, *other = (await self._session.rows(self._make, values))[0]
+            except UnavailableError:
+                if attempt == ATTEMPTS:
+                    raise
+            else:
+                if applied and menu.revision % PRUNE_EVERY == 0:
+                    await self._drop_old(menu.revision - self._kept)
+                return bool(applied) or change_id in other
+        raise AssertionError("unreachable")
 
+    async def history(self, limit: int, before: int | None) -> Sequence[Revision]:
+        """The last `limit` changes, newest first, those below revision `before`."""
+        values = (MENU, _ABOVE_ALL if before is None else before, limit + 1)
+        rows = await self._session.rows(self._history, values)
+        menus = [decode_menu(row[4]) for row in rows]
+        return [
+            Revision(row[0], _ms(row[1]), row[2], row[3], _before(row, menus, place), menus[place])
+            for place, row in enumerate(rows[:limit])
+        ]
 
-def _replace(session: Session, items: Sequence[MenuItem]) -> int:
-    insert, delete, select, look = (session.prepare(cql) for cql in (_INSERT, _DELETE, _SELECT, _FOUND))
-    found: dict[str, int] = dict(session.execute(look, (MENU,)))
-    removed = found.keys() - {item.id for item in items}
-    # The newer of two writes counts. This one shall, also where the last was made before the clock was set back; all of
-    # a load bear one time, so that what it removed is not newer than what it left.
-    now = max([time.time_ns() // 1000, *(written + 1 for written in found.values())])
-    statements: list[tuple[Any, Sequence[object]]] = [(insert, (*_row(at, item), now)) for at, item in enumerate(items)]
-    statements += [(delete, (now, MENU, item_id)) for item_id in sorted(removed)]
-    batch, size = BatchStatement(BatchType.UNLOGGED), 0  # one partition: a batch is written whole or not at all
-    for statement, values in statements:
-        length = ROW_OVERHEAD + sum(len(str(value).encode()) for value in values)
-        if size + length > BATCH_BYTES:
-            session.execute(batch)
-            batch, size = BatchStatement(BatchType.UNLOGGED), 0
-        batch.add(statement, values)
-        size += length
-    session.execute(batch)
-    if _in_order(list(session.execute(select, (MENU,)))) != list(items):
-        raise MenuLoadError("another menu stands there: another load at the same time, or a clock that was set back")
-    return len(removed)
-
-
-def _row(position: int, item: MenuItem) -> Sequence[object]:
-    texts = (item.category, item.station, item.description, list(item.allergens))
-    return (MENU, item.id, position, item.name, item.price, *texts, item.available)
-
-
-def _in_order(rows: list[tuple[Any, ...]]) -> list[MenuItem]:
-    rows.sort(key=lambda row: (row[1], row[0]))
-    return [
-        MenuItem(item_id, name, price, category, station, description, tuple(allergens or ()), available)
-        for item_id, _, name, price, category, station, description, allergens, available in rows
-    ]
+    async def _drop_old(self, revision: int) -> None:
+        try:
+            await self._session.rows(self._prune, (MENU, revision))
+        except UnavailableError:
+            return  # the next one does it
 
 
-def _forget_cached(settings: Settings) -> bool:
-    try:
-        with redis.Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2) as client:
-            client.delete(REDIS_KEY)
-    except redis.RedisError:
-        return False
-    return True
+def _before(row: Sequence[Any], menus: Sequence[Menu], place: int) -> Menu | None:
+    if place + 1 < len(menus):
+        return menus[place + 1]
+    return Menu() if row[0] == 1 else None
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.replace(tzinfo=UTC).timestamp() * 1000)

@@ -95,6 +95,7 @@ def _ledger(
 for _command in (
     _bench_orders.command,
     _bench_menu.menu_command,
+    _bench_menu.changes_command,
     _bench_menu.mixed_command,
     _bench_scale.command,
     _bench_recovery.command,

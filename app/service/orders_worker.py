@@ -15,19 +15,24 @@ from app.adapters.cassandra import CassandraSession
 from app.adapters.dead_letters import KafkaDeadLetters
 from app.adapters.edge import KafkaEdge
 from app.adapters.fatal import end_process
-from app.adapters.figures import OrderFigures, RedisFigures, StoreFigures
+from app.adapters.figures import MenuFigures, OrderFigures, RedisFigures, StoreFigures
 from app.adapters.heartbeat import Heartbeat
 from app.adapters.journal import journal_of
 from app.adapters.link import Link, link_key
 from app.adapters.log_reader import KafkaLogReader
 from app.adapters.log_writer import KafkaCommands, KafkaLogWriter
-from app.adapters.menu import CachedMenu
+from app.adapters.menu import WorkerMenu
+from app.adapters.menu_changes import MenuAnnouncer, MenuChanges
+from app.adapters.menu_copies import MenuCopies
+from app.adapters.menu_editor import StoredMenuEditor
+from app.adapters.menu_store import MenuStore
 from app.adapters.order_store import CassandraOrderStore
 from app.adapters.owners import FaustOwners, OwnRows, partition_of
 from app.adapters.tokens import signed_tokens
 from app.adapters.transport import PROMPT, following_transport
 from app.adapters.watchdog import KafkaEnds, Watchdog, limits
 from app.agents.orders import OrdersAgent
+from app.domain.house_clock import HouseClock
 from app.domain.liveness import Vitals
 from app.metrics import Metrics
 from app.ports import UnavailableError
@@ -114,10 +119,19 @@ class OrdersService:
         self.own = OwnRows(self.rows, self.chunks, self.reader_for_guests, partitions, self._owned)
         self.owners = FaustOwners(self.app, self.own, lambda: self.tokens.sign("worker"))
         self.cassandra = CassandraSession(settings, StoreFigures(kept).cassandra)
-        self.menu = CachedMenu(settings, self.cassandra, RedisFigures(kept).called)
+        self.menu_watch = MenuFigures(kept)
+        store, copies = (
+            MenuStore(self.cassandra, settings.menu.revisions),
+            MenuCopies(settings, RedisFigures(kept).called),
+        )
+        self.menu = WorkerMenu(settings, store, copies, self.menu_watch)
+        self.announcer = MenuAnnouncer(settings)
+        self.editor = StoredMenuEditor(store, copies, self.announcer, self.menu.made)
+        self.menu_changes = MenuChanges(settings, self.reader, self.menu.heard, end_process)
         self.watchdog = Watchdog(limits(settings), self._vitals, KafkaEnds(settings, ORDER_COMMANDS), end_process)
         kept.gauge(metrics.ORDERS_WAITING).set_function(lambda: self.edge.waiting)
         kept.gauge(metrics.COMMANDS_IN_FLIGHT).set_function(lambda: self.agent.in_flight)
+        kept.gauge(metrics.MENU_DOUBT).set_function(self._menu_doubt)
         kept.computed(metrics.RECOVERED, lambda: [((), self._records_read)])
         self._wire()
 
@@ -129,6 +143,8 @@ class OrdersService:
             owners=self.owners,
             store=CassandraOrderStore(self.cassandra),
             menu=self.menu,
+            editor=self.editor,
+            clock=HouseClock(self.settings.restaurant.time_zone),
             tokens=self.tokens,
             ready=self.not_ready_because,
             checks=self.checks,
@@ -190,10 +206,14 @@ class OrdersService:
 
     def _no_menu_because(self) -> str | None:
         try:
-            self.menu.items()
+            self.menu.current()
         except UnavailableError as error:
             return str(error)
         return None
+
+    def _menu_doubt(self) -> float:
+        since = self.menu.stale_since
+        return 0.0 if since is None else max(0.0, time.time() - since)
 
     @property
     def _records_read(self) -> int:
@@ -223,6 +243,7 @@ class OrdersService:
         await self.link.start()
         self.cassandra.start()
         self.menu.start()
+        self.menu_changes.start()
         self._tasks = [
             loop.create_task(task)
             for task in (
@@ -286,6 +307,7 @@ class OrdersService:
         await self.streams.stop()
         await self.owners.stop()
         await self.link.stop()
+        await self.menu_changes.stop()
         await self.menu.stop()
         await self.cassandra.stop()
         await asyncio.to_thread(self._stop_writers)
@@ -295,6 +317,7 @@ class OrdersService:
         left = self.commands.stop(1.0) + self.writer.stop(self.settings.orders.stop_grace) + self.dead_letters.stop(1.0)
         if left:
             log.warning("records were not delivered; the next owner reads their commands again", count=left)
+        self.announcer.stop()
         self.reader.stop()
         self.reader_for_guests.stop()
 

@@ -21,6 +21,7 @@ ERRORS: Mapping[int, str] = {
     503: "Service unavailable",
 }
 INVALID_ITEM = "Invalid item"
+MENU_CHANGED = "Menu changed"
 FETCH_FAILED = "Fetch failed"
 
 # What each status must say beside its body (RFC 9110).

@@ -1,5 +1,6 @@
 """How things read outside: orders, tables and dishes as JSON."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,7 +8,7 @@ import orjson
 
 from app.domain.menu import MenuItem
 from app.domain.money import to_text
-from app.messages import OrderPlaced, TableState
+from app.messages import Line, OrderPlaced, TableState
 
 
 def amount(minor: int, currency: str) -> orjson.Fragment:
@@ -24,23 +25,28 @@ def order_read(order: OrderPlaced) -> dict[str, Any]:
         "session": order.session,
         "version": order.version,
         "status": "received",
-        "items": [
-            {
-                "line_id": str(index),
-                "menu_item_id": line.menu_item_id,
-                "name": line.name,
-                "quantity": line.quantity,
-                "price": amount(line.price, order.currency),
-                "note": line.note,
-                "modifiers": line.modifiers,
-            }
-            for index, line in enumerate(order.lines, 1)
-        ],
+        "items": lines_read(order.lines, order.currency),
         "total": amount(order.total, order.currency),
         "currency": order.currency,
         "placed_at": utc(order.placed_at),
         "note": order.note,
     }
+
+
+def lines_read(lines: Sequence[Line], currency: str) -> list[dict[str, Any]]:
+    """An order's lines; the price is that of one piece with its modifiers."""
+    return [
+        {
+            "line_id": str(index),
+            "menu_item_id": line.menu_item_id,
+            "name": line.name,
+            "quantity": line.quantity,
+            "price": amount(line.price, currency),
+            "note": line.note,
+            "modifiers": line.modifiers,
+        }
+        for index, line in enumerate(lines, 1)
+    ]
 
 
 def table_read(state: TableState, currency: str) -> dict[str, Any]:

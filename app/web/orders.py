@@ -8,12 +8,13 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from app.domain.ids import fingerprint, order_id
-from app.messages import Answer, Line, PlaceOrder
-from app.ports import SAMPLED, Menu, UnavailableError
+from app.messages import Answer, PlaceOrder
+from app.ports import SAMPLED, UnavailableError
 from app.web.access import holder
-from app.web.answers import INVALID_ITEM, answer, not_ready, refuse
+from app.web.answers import INVALID_ITEM, MENU_CHANGED, answer, not_ready, refuse
 from app.web.bodies import read_body
-from app.web.forms import order_read
+from app.web.forms import amount, lines_read, order_read
+from app.web.judging import Judged, judge
 from app.web.middleware import REQUEST_KEY, expect_within
 from app.web.services import Services
 from app.web.shapes import describe, order_request
@@ -22,8 +23,6 @@ MISSED_SECONDS = 0.3  # a pad waits for its 409; it can read the orders itself
 MAX_MISSED = 100  # orders; further behind, reading the table is the better way
 NO_ANSWER = "no_answer"  # from the owner; the guest has a 503
 _REPLAYED = {"Idempotency-Replayed": "true"}
-# No quantity beyond it is ever accepted, so that all of them may look alike in a fingerprint.
-_QUANTITY_LIMIT = 1_000_000
 
 
 class PlacingOrders:
@@ -75,11 +74,16 @@ class PlacingOrders:
             return "invalid_request", refuse(400, describe(error))
         if claims.role != "pad" or claims.table != order["table_number"]:
             return "forbidden", refuse(403)
-        command = self._command(order, claims.session, request[REQUEST_KEY])
+        if (shown := order.get("menu_revision")) is not None:
+            await self._services.menu.catch_up(shown)
+        judged = judge(order["items"], self._services, shown)
+        command = self._command(order, judged, claims.session, request[REQUEST_KEY])
         self._asked += 1
         if self._asked % SAMPLED == 0:
             self._watch.took("edge", perf_counter() - began)
         outcome = await self._ask(command)
+        if outcome.outcome == "invalid_item" and judged.is_changed:
+            return "menu_changed", self._menu_changed(judged)
         return outcome.outcome, await self._answer(command, outcome)
 
     async def _ask(self, command: PlaceOrder) -> Answer:
@@ -91,9 +95,9 @@ class PlacingOrders:
         finally:
             self._services.journal.answered(command, outcome, version, perf_counter() - began)
 
-    def _command(self, order: dict[str, Any], session: int, trace: str) -> PlaceOrder:
+    def _command(self, order: dict[str, Any], judged: Judged, session: int, trace: str) -> PlaceOrder:
         """The order as the menu judges it. Refused items travel without their lines: nobody will cook them."""
-        lines, refusal = judge(self._services.menu, order["items"], self._limits.max_quantity)
+        lines, refusal = judged.lines, judged.refusal
         table, client_id, note = order["table_number"], order["order_id"], order.get("note", "")
         edge = self._services.edge
         return PlaceOrder(
@@ -106,7 +110,7 @@ class PlacingOrders:
             order_id=order_id(table, session, client_id),
             fingerprint=fingerprint(lines, note),
             lines=() if refusal else tuple(lines),
-            total=0 if refusal else sum([line.price * line.quantity for line in lines]),
+            total=0 if refusal else judged.total,
             currency=self._currency,
             note="" if refusal else note,
             refusal=refusal,
@@ -131,6 +135,15 @@ class PlacingOrders:
             case other:
                 raise UnavailableError(f"the owner answered {other} to an order: its outcome is unknown")
 
+    def _menu_changed(self, judged: Judged) -> web.Response:
+        return refuse(
+            409,
+            error=MENU_CHANGED,
+            menu_revision=self._services.menu.current().revision,
+            items=lines_read(judged.lines, self._currency),
+            total=amount(judged.total, self._currency),
+        )
+
     async def _missed(self, command: PlaceOrder, current: int) -> dict[str, Any]:
         """The orders that the pad has not seen, left out where not all of them can be had at once."""
         behind = current - command.version
@@ -150,29 +163,6 @@ def _outcome_of(error: Exception) -> str:
     if isinstance(error, UnavailableError):
         return "unavailable"
     return "invalid_request" if isinstance(error, web.HTTPClientError) else "fault"
-
-
-def judge(menu: Menu, items: list[dict[str, Any]], max_quantity: int) -> tuple[list[Line], str]:
-    """The lines with the menu's names and prices, and why the items are refused, empty where they are not.
-
-    Raises:
-        UnavailableError: there is no menu yet.
-    """
-    lines, refusal = [], ""
-    for index, item in enumerate(items):
-        item_id, quantity = item["menu_item_id"], item["quantity"]
-        dish = menu.find(item_id)
-        if not 1 <= quantity <= max_quantity:
-            refusal = refusal or f"items[{index}].quantity: 1 to {max_quantity} are allowed"
-            quantity = min(max(quantity, -1), _QUANTITY_LIMIT)
-        if dish is None:
-            refusal = refusal or f"items[{index}].menu_item_id: there is no dish {item_id!r} on the menu"
-        elif not dish.available:
-            refusal = refusal or f"items[{index}].menu_item_id: {dish.name} is sold out"
-        name, price = (dish.name, dish.price) if dish else ("", 0)
-        modifiers = item.get("modifiers")
-        lines.append(Line(item_id, name, quantity, price, item.get("note", ""), tuple(modifiers) if modifiers else ()))
-    return lines, refusal
 
 
 def _received(command: PlaceOrder, outcome: Answer) -> bytes:
