@@ -42,6 +42,11 @@ class Restaurant(Group):
     currency: str = Field(default="EUR", pattern="^[A-Z]{3}$", description="ISO 4217; one per deployment")
     time_zone: str = Field(default="Europe/Paris", description="IANA name; the business day follows it")
     business_day_starts: int = Field(default=4, ge=0, le=23, description="local hour; after it a new day is counted")
+    stations: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(
+        default=("grill", "fry", "pan", "oven", "cold", "pastry", "bar"),
+        min_length=1,
+        description="where tickets go; a dish names one of them",
+    )
 
 
 class Ports(Group):

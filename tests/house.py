@@ -3,8 +3,8 @@
 import contextlib
 import io
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
@@ -13,10 +13,12 @@ from aiohttp import web
 
 from app.domain import decide as d
 from app.domain.claims import Claims, Role
-from app.domain.menu import MenuItem
+from app.domain.house_clock import HouseClock
+from app.domain.menu import Menu, MenuItem
+from app.domain.menu_edits import Edit, Edited, Refused, revised
 from app.domain.row import NO_ROW, Row
 from app.messages import Answer, CloseSession, Command, OpenSession, OrderPlaced, PlaceOrder, TableState
-from app.ports import UnavailableError
+from app.ports import Revision, UnavailableError
 from app.settings import Settings
 from app.web.openapi import describe_api
 from app.web.routes import add_routes
@@ -30,17 +32,74 @@ DISHES = (
 )
 
 
-@dataclass
 class HouseMenu:
-    dishes: Sequence[MenuItem] | None = DISHES
+    """The menu as every worker would have it; tests give it other dishes, or take it away with None."""
 
-    def items(self) -> Sequence[MenuItem]:
-        if self.dishes is None:
+    def __init__(self) -> None:
+        self.menu: Menu | None = revised(Menu(), DISHES).menu
+        self.stale_since: float | None = None
+        self._last = self.menu or Menu()
+        self._callbacks: list[Callable[[], None]] = []
+
+    @property
+    def dishes(self) -> Sequence[MenuItem] | None:
+        return None if self.menu is None else self.menu.items
+
+    @dishes.setter
+    def dishes(self, dishes: Sequence[MenuItem] | None) -> None:
+        if dishes is None:
+            self.menu = None
+        else:
+            self.take(revised(self._last, dishes).menu)
+
+    def take(self, menu: Menu) -> None:
+        self.menu = self._last = menu
+        for callback in self._callbacks:
+            callback()
+
+    def current(self) -> Menu:
+        if self.menu is None:
             raise UnavailableError("no menu yet")
-        return self.dishes
+        return self.menu
 
     def find(self, item_id: str) -> MenuItem | None:
-        return next((dish for dish in self.items() if dish.id == item_id), None)
+        return self.current().find(item_id)
+
+    async def catch_up(self, revision: int) -> None:
+        """It is always the newest."""
+
+    async def reload(self) -> None:
+        """It is always the newest."""
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        self._callbacks.append(callback)
+
+
+@dataclass
+class HouseEditor:
+    """Makes revisions at once."""
+
+    menu: HouseMenu
+    away: bool = False
+    revisions: list[Revision] = field(default_factory=list)
+
+    async def apply(self, edit: Edit, who: str, what: str) -> Edited | Refused:
+        before = await self.newest()
+        edited = edit(before)
+        if isinstance(edited, Edited) and edited.menu is not before:
+            after = replace(edited.menu, at=before.at + 1)
+            self.revisions.insert(0, Revision(after.revision, after.at, who, what, before, after))
+            self.menu.take(after)
+            return replace(edited, menu=after)
+        return edited
+
+    async def newest(self) -> Menu:
+        if self.away:
+            raise UnavailableError("store is away")
+        return self.menu.current()
+
+    async def history(self, limit: int, before: int | None = None) -> Sequence[Revision]:
+        return [revision for revision in self.revisions if before is None or revision.revision < before][:limit]
 
 
 @dataclass
@@ -191,6 +250,7 @@ class House:
     def __init__(self, **settings: Any) -> None:
         self.settings = Settings(**settings)
         self.menu = HouseMenu()
+        self.editor = HouseEditor(self.menu)
         self.store = HouseStore()
         self.owner = Owner(self.store)
         self.watch = HouseWatch()
@@ -202,6 +262,8 @@ class House:
             owners=self.owner,
             store=self.store,
             menu=self.menu,
+            editor=self.editor,
+            clock=HouseClock(self.settings.restaurant.time_zone),
             tokens=PlainTokens(),
             ready=lambda: self.not_ready,
             checks=lambda: self.checks,

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.domain.claims import Claims
-from app.ports import NO_JOURNAL, UNWATCHED, Edge, Journal, LiveMenu, OrderStore, OrderWatch, Owners
+from app.domain.house_clock import HouseClock
+from app.ports import NO_JOURNAL, UNWATCHED, Edge, Journal, LiveMenu, MenuEditor, OrderStore, OrderWatch, Owners
 from app.settings import Settings
 
 
@@ -30,6 +31,8 @@ class Services:
     owners: Owners
     store: OrderStore
     menu: LiveMenu
+    editor: MenuEditor
+    clock: HouseClock
     tokens: Tokens
     ready: Callable[[], str | None]
     checks: Callable[[], Mapping[str, str]]
