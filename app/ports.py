@@ -88,6 +88,10 @@ class LiveMenu(Protocol):
         """Look once for a menu of at least this revision; shared by all who ask meanwhile."""
         ...
 
+    async def reload(self) -> None:
+        """Take what the store itself has, for measuring only; UnavailableError while it is away."""
+        ...
+
     def on_change(self, callback: Callable[[], None]) -> None:
         """Have `callback` called on the event loop after another menu was taken."""
         ...

@@ -6,9 +6,12 @@ from typing import Any
 
 import orjson
 
-from app.domain.menu import MenuItem
+from app.domain.house_clock import Serving
+from app.domain.menu import MenuItem, ModifierGroup
 from app.domain.money import to_text
 from app.messages import Line, OrderPlaced, TableState
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def amount(minor: int, currency: str) -> orjson.Fragment:
@@ -61,17 +64,59 @@ def table_read(state: TableState, currency: str) -> dict[str, Any]:
     }
 
 
-def menu_entry(item: MenuItem, currency: str) -> dict[str, Any]:
-    """A dish as the contract shows it."""
-    return {
+def menu_entry(item: MenuItem, currency: str, available: bool, language: str = "", now: int = 0) -> dict[str, Any]:
+    """A dish as the contract shows it, then what goes beyond.
+
+    `available` tells whether it can be had at `now` (ms since 1970, UTC); texts are in the menu's own language where
+    there are none in this one.
+    """
+    name, description = item.in_language(language)
+    entry: dict[str, Any] = {
         "id": item.id,
-        "name": item.name,
+        "name": name,
         "price": amount(item.price, currency),
         "category": item.category,
         "station": item.station,
-        "description": item.description,
+        "description": description,
         "allergens": item.allergens,
-        "available": item.available,
+        "available": available,
+    }
+    if item.sold_out_until > now:
+        entry["sold_out_until"] = utc(item.sold_out_until)
+    if item.served:
+        entry["served"] = [_serving(serving) for serving in item.served]
+    entry["modifier_groups"] = [_group(group, currency) for group in item.groups]
+    if item.picture:
+        entry["picture"] = item.picture
+    return entry | {"tax_rate": percent(item.tax_rate), "revision": item.revision}
+
+
+def percent(hundredths: int) -> orjson.Fragment:
+    """Hundredths of a percent as the percents that they are: 1000 is `10`, 550 is `5.5`."""
+    whole, part = divmod(hundredths, 100)
+    return orjson.Fragment((f"{whole}.{part:02}".rstrip("0") if part else str(whole)).encode())
+
+
+def _serving(serving: Serving) -> dict[str, Any]:
+    days = serving.days or range(len(DAYS))
+    return {"days": [DAYS[day] for day in days], "from": _wall_time(serving.start), "to": _wall_time(serving.end)}
+
+
+def _wall_time(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+def _group(group: ModifierGroup, currency: str) -> dict[str, Any]:
+    modifiers = [
+        {"id": modifier.id, "name": modifier.name, "price": amount(modifier.price, currency)}
+        for modifier in group.modifiers
+    ]
+    return {
+        "id": group.id,
+        "name": group.name,
+        "minimum": group.minimum,
+        "maximum": group.maximum,
+        "modifiers": modifiers,
     }
 
 

@@ -24,7 +24,7 @@ _numbers = itertools.count(1)
 async def contract(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer as the contract says, and name the request; the client's own id is kept where it is a plain one."""
     given = request.headers.get(REQUEST_ID)
-    request_id = given if given and _given.fullmatch(given) else f"{_process}-{next(_numbers):x}"
+    request_id = given if given and _given.fullmatch(given) else new_request_id()
     request[REQUEST_KEY] = request_id
     response: web.StreamResponse
     try:
@@ -43,6 +43,11 @@ async def contract(request: web.Request, handler: Handler) -> web.StreamResponse
         response = _fault(request, request_id)
     response.headers[REQUEST_ID] = request_id
     return response
+
+
+def new_request_id() -> str:
+    """An id for a request that brings none of its own."""
+    return f"{_process}-{next(_numbers):x}"
 
 
 def _fault(request: web.Request, request_id: str) -> web.Response:

@@ -1,18 +1,15 @@
-"""Reading the menu, orders and tables."""
+"""Reading orders and tables."""
 
 import re
-from collections.abc import Sequence
 
-import orjson
 from aiohttp import web
 
 from app.domain.claims import STAFF, Claims
-from app.domain.menu import MenuItem
 from app.messages import OrderPlaced, TableState
 from app.ports import UnavailableError
 from app.web.access import holder, is_current, table_for_reading
-from app.web.answers import FETCH_FAILED, answer, answer_json, refuse
-from app.web.forms import menu_entry, order_read, table_read
+from app.web.answers import answer_json, refuse
+from app.web.forms import order_read, table_read
 from app.web.services import Services
 
 _server_order_id = re.compile(r"o[0-9a-f]{32}")
@@ -24,19 +21,6 @@ class Reads:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._currency = services.settings.restaurant.currency
-        self._menu: Sequence[MenuItem] | None = None
-        self._menu_body = b""
-
-    async def menu_items(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
-        """The menu, in its order."""
-        try:
-            items = self._services.menu.items()
-        except UnavailableError:
-            return refuse(500, error=FETCH_FAILED)
-        if items is not self._menu:
-            self._menu_body = orjson.dumps([menu_entry(item, self._currency) for item in items])
-            self._menu = items
-        return answer(self._menu_body)
 
     async def order(self, request: web.Request) -> web.Response:
         """An order by the id that its 201 gave."""

@@ -1,6 +1,7 @@
 """aiohttp's server, answering as the contract says also where no view or middleware is reached."""
 
 import asyncio
+from typing import cast
 
 import structlog
 from aiohttp import web
@@ -8,6 +9,7 @@ from aiohttp.http import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from app.web.answers import refuse
+from app.web.fast_menu import FAST_MENU, FastMenu, is_whole
 
 _log = structlog.get_logger(__name__)
 
@@ -18,11 +20,13 @@ IDLE_SECONDS = 75.0
 class ContractHandler(RequestHandler):
     """One connection; it ends after `IDLE_SECONDS` without a whole request, or with an answer that nobody reads."""
 
-    __slots__ = ("_idle_check", "_requests_before")
+    __slots__ = ("_fast_menu", "_idle_check", "_is_between", "_requests_before")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, and look from time to time whether the connection is still used."""
         super().connection_made(transport)
+        self._fast_menu = cast(ContractServer, self._manager).fast_menu
+        self._is_between = True  # two requests: all that came was whole requests, one a chunk
         self._requests_before = 0
         self._idle_check = self._loop.call_later(IDLE_SECONDS, self._end_if_idle)
 
@@ -30,6 +34,32 @@ class ContractHandler(RequestHandler):
         """End."""
         self._idle_check.cancel()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take a chunk: a plain read of the menu is answered at once, all else is aiohttp's."""
+        # aiohttp itself calls with nothing, to have its parser go on.
+        if data and self._fast_menu is not None and self._is_between:
+            answer = self._fast_menu.answer(data) if self._is_at_rest else None
+            if answer is not None:
+                self._answer_at_once(answer)
+                return
+            self._is_between = is_whole(data)
+        super().data_received(data)
+
+    @property
+    def _is_at_rest(self) -> bool:
+        """Whether all requests are answered, the connection stays open and the client reads what it is sent.
+
+        While aiohttp's loop waits for a request, none is queued or under way; to close, it is woken first.
+        """
+        waits = self._waiter is not None and not self._waiter.done()
+        return waits and not (self._paused or self._upgraded or self._close or self._force_close)
+
+    def _answer_at_once(self, answer: bytes) -> None:
+        assert self.transport is not None
+        self.transport.write(answer)
+        self._request_count += 1
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
 
     def _end_if_idle(self) -> None:
         # aiohttp's own limit holds only between two requests: the first may never come, or stop half-way.
@@ -72,7 +102,9 @@ class ContractHandler(RequestHandler):
 
 
 class ContractServer(web.Server):
-    """Makes our handler for each connection."""
+    """Makes our handler for each connection; `fast_menu` answers reads of the menu, where there is one."""
+
+    fast_menu: FastMenu | None = None
 
     def __call__(self) -> RequestHandler:
         """A handler for a new connection."""
@@ -88,4 +120,5 @@ class ContractRunner(web.AppRunner):
         server = await super()._make_server()
         # aiohttp has no way to name the server's or the handler's class; can go when it has.
         server.__class__ = ContractServer
+        cast(ContractServer, server).fast_menu = self._app.get(FAST_MENU)
         return server

@@ -10,6 +10,7 @@ WRITER = "app/adapters/log_writer.py"
 LEDGER = "app/agents/ledger.py"
 ORDER_WRITER = "app/adapters/order_writer.py"
 SERVER = "app/web/server.py"
+FAST_MENU = "app/web/fast_menu.py"
 
 OF_THE_LIBRARIES = [
     Mutation(
@@ -255,6 +256,38 @@ OF_THE_LIBRARIES = [
         "        server.__class__ = ContractServer\n",
         "",
         (UNIT + "test_web_bad_input.py",),
+    ),
+    Mutation(
+        "menu-out-of-turn",
+        "the menu is answered at once only while nothing else is to be answered",
+        SERVER,
+        "        waits = self._waiter is not None and not self._waiter.done()\n",
+        "        waits = True\n",
+        (UNIT + "test_fast_menu.py",),
+    ),
+    Mutation(
+        "menu-inside-a-body",
+        "after half a request nothing on the connection is taken for one",
+        SERVER,
+        "            self._is_between = is_whole(data)\n",
+        "",
+        (UNIT + "test_fast_menu.py",),
+    ),
+    Mutation(
+        "menu-in-odd-words",
+        "a read of the menu with any header that may mean something is aiohttp's",
+        FAST_MENU,
+        "        if name not in _HARMLESS or name in headers:\n",
+        "        if name in headers:\n",
+        (UNIT + "test_fast_menu.py",),
+    ),
+    Mutation(
+        "menu-to-who-does-not-read",
+        "a client that does not read is sent no more",
+        SERVER,
+        "not (self._paused or ",
+        "not (",
+        (UNIT + "test_fast_menu.py",),
     ),
     Mutation(
         "another-partitioner",

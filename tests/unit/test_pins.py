@@ -7,7 +7,13 @@ import pytest
 
 @pytest.mark.parametrize(
     ("library", "known"),
-    [("faust-streaming", "0.15.3"), ("mode-streaming", "0.7"), ("aiokafka", "0.14"), ("confluent-kafka", "2.16")],
+    [
+        ("faust-streaming", "0.15.3"),
+        ("mode-streaming", "0.7"),
+        ("aiokafka", "0.14"),
+        ("aiohttp", "3.14"),
+        ("confluent-kafka", "2.16"),
+    ],
 )
 def test_a_library_that_moved_is_looked_through_again(library: str, known: str) -> None:
     found = version(library)
