@@ -324,14 +324,26 @@ class Client:
 
     def _hold_against_description(self, method: str, path: str, reply: Reply) -> None:
         assert reply.headers["X-Request-Id"]
-        parts = path.split("?")[0].split("/")
-        for template, methods in self._description["paths"].items():
+        described = self._operation(method, path.split("?")[0])
+        if described is None or reply.status == 500:
+            return
+        content = described["responses"][str(reply.status)].get("content")
+        if content is None:
+            assert reply.body == ""
+        else:
+            schema = content["application/json"]["schema"]
+            jsonschema.validate(reply.body, {**schema, "components": self._description["components"]})
+
+    def _operation(self, method: str, path: str) -> dict[str, Any] | None:
+        """What is described at this path, by its own name before any other's."""
+        parts = path.split("/")
+        for template, methods in sorted(self._description["paths"].items(), key=lambda entry: entry[0] != path):
             pattern = template.split("/")
             same = all(there.startswith("{") or there == here for here, there in zip(parts, pattern, strict=False))
-            if len(parts) == len(pattern) and same and method in methods and reply.status != 500:
-                described = methods[method]["responses"][str(reply.status)]
-                schema = described["content"]["application/json"]["schema"]
-                jsonschema.validate(reply.body, {**schema, "components": self._description["components"]})
+            if len(parts) == len(pattern) and same and method in methods:
+                operation: dict[str, Any] = methods[method]
+                return operation
+        return None
 
 
 @contextlib.asynccontextmanager

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from app.adapters.marked import Marked, Mistake, UnreadableError, read_json, read_yaml
+from app.adapters.marked import Marked, Mistake, UnreadableError
+from app.adapters.marked_json import read_json
+from app.adapters.marked_yaml import read_yaml
 from app.dishes import DishError, read_dish, write_dish
 from app.domain.menu import MenuItem
 

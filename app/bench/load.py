@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, process_time
+from typing import Any
 from urllib.parse import urlsplit
 
 from app.bench.contract import Contract
@@ -161,6 +162,17 @@ class Seated:
         return result_of(plan, tally, usages, cpu, before)
 
 
+def orderable(menu: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The ids of the dishes that can be ordered as they are for as long as the load lasts: no hours, no choice due."""
+    return [
+        dish["id"]
+        for dish in menu
+        if dish.get("available", True)
+        and not dish.get("served")
+        and not any(group["minimum"] for group in dish.get("modifier_groups", ()))
+    ]
+
+
 async def make_guests(plan: Plan, pool: Pool, tally: Tally, give_up: Callable[[], bool]) -> list[Guest]:
     """A guest per token, each of whom knows its table's version.
 
@@ -171,7 +183,7 @@ async def make_guests(plan: Plan, pool: Pool, tally: Tally, give_up: Callable[[]
         response = await pool.send(b"GET /menu_items HTTP/1.1\r\nHost: bench\r\n\r\n")
         if response.status != 200:
             raise LoadError(f"{plan.url}/menu_items answers {response.status}")
-        menu = [dish["id"] for dish in json.loads(response.body) if dish.get("available", True)]
+        menu = orderable(json.loads(response.body))
         guests = [
             Guest(
                 table,

@@ -48,12 +48,18 @@ def is_current(claims: Claims, state: TableState) -> bool:
     return state.is_open and state.session == claims.session
 
 
-def table_for_session(services: Services, request: web.Request) -> str | web.Response:
-    """The number of the table in the path, or why the sender may not open or close it."""
+def manager(services: Services, request: web.Request) -> Claims | web.Response:
+    """Who sends a request that managers and operators may send, or why the sender may not."""
     claims = holder(services, request)
     if claims is None:
         return refuse(401)
-    if claims.role not in {"manager", "operator"}:
-        return refuse(403)
+    return claims if claims.role in {"manager", "operator"} else refuse(403)
+
+
+def table_for_session(services: Services, request: web.Request) -> str | web.Response:
+    """The number of the table in the path, or why the sender may not open or close it."""
+    claims = manager(services, request)
+    if isinstance(claims, web.Response):
+        return claims
     table = request.match_info["table_number"]
     return table if _table_number.fullmatch(table) else refuse(404)

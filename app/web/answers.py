@@ -15,8 +15,10 @@ ERRORS: Mapping[int, str] = {
     404: "Not found",
     405: "Method not allowed",
     409: "Version conflict",
+    412: "Precondition failed",
     413: "Payload too large",
     422: "Order id reused",
+    428: "Precondition required",
     500: "Internal error",
     503: "Service unavailable",
 }

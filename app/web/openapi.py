@@ -5,15 +5,27 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from app.dishes import DishForm
 from app.settings import Settings
 from app.web import shapes
-from app.web.answers import ERRORS, FETCH_FAILED, INVALID_ITEM
+from app.web.answers import ERRORS, FETCH_FAILED, INVALID_ITEM, JSON, MENU_CHANGED
 
 PAD, STAFF, MANAGERS = ("pad",), ("pad", "kitchen", "manager", "operator"), ("manager", "operator")
 API_VERSION = "1.0"
 _SCHEMAS = "#/components/schemas/"
 _READING = (401, 403, 404, 503)
 _SESSION = (400, 401, 403, 404, 413, 503)
+_EDIT = (400, 401, 403, 404, 412, 413, 503)
+_SEEN = "The dish has not changed since this revision: its ETag, or the menu's. `*`: whatever it is now"
+
+_PARAMETERS: dict[str, tuple[str, str]] = {  # name -> where it stands, what it means
+    "lang": ("query", "The language of names and descriptions, like `fr`; as far as the menu has it"),
+    "category": ("query", "Only the dishes of this category"),
+    "last_event_id": ("query", "As `Last-Event-ID`, for who cannot send the header"),
+    "Last-Event-ID": ("header", "The last event's id, or the `Menu-Revision` of a list: only what is new is told"),
+    "If-Match": ("header", _SEEN),
+    "If-None-Match": ("header", "What the reader has already; with a PUT `*`: only a new dish"),
+}
 
 
 @dataclass(frozen=True)
@@ -23,12 +35,15 @@ class Operation:
     method: str
     path: str
     summary: str
-    answers: dict[int, tuple[str, Any]]  # status -> description, schema
+    answers: dict[int, tuple[str, Any]]  # status -> description, schema; None: without a body
     refusals: tuple[int, ...] = ()
     roles: tuple[str, ...] = ()
     body: str = ""
     body_required: bool = True
     notes: dict[int, str] = field(default_factory=dict)  # what a refusal means here, where it means something more
+    parameters: tuple[str, ...] = ()
+    media: str = JSON
+    description: str = ""
 
 
 def _ref(name: str) -> dict[str, str]:
@@ -38,6 +53,11 @@ def _ref(name: str) -> dict[str, str]:
 def _list(name: str) -> dict[str, Any]:
     return {"type": "array", "items": _ref(name)}
 
+
+_PROBLEMS: dict[int, dict[str, Any]] = {
+    409: {"anyOf": [_ref("Conflict"), _ref("MenuChanged")]},
+    412: _ref("DishChanged"),
+}
 
 OPERATIONS = (
     Operation(
@@ -52,7 +72,8 @@ OPERATIONS = (
             400: f"`{ERRORS[400]}`: not JSON of this shape. `{INVALID_ITEM}`: unknown or sold-out dish, quantity",
             401: "No, forged or expired token, or its session is closed",
             403: "A valid token of another table or role",
-            409: "`version` is not the table's current one",
+            409: f"`{ERRORS[409]}`: `version` is not the table's current one. `{MENU_CHANGED}`: a price is no longer "
+            "the one of the `menu_revision` that was sent",
             422: "The same `order_id` was accepted with other lines or notes",
             503: "Outcome unknown, or not ready: send the same `order_id` again",
         },
@@ -62,8 +83,76 @@ OPERATIONS = (
         notes={404: "No such order, or not one of the token's table"},
     ),
     Operation(
-        "get", "/menu_items", "Read the menu", {200: ("Every dish, in the menu's order", _list("MenuEntry"))}, (500,),
+        "get",
+        "/menu_items",
+        "Read the menu",
+        {
+            200: ("Every dish; those that cannot be ordered now stand last", _list("MenuEntry")),
+            304: ("The reader has it already", None),
+        },
+        (500,),
         notes={500: f"`{FETCH_FAILED}`: there is no menu yet"},
+        parameters=("category", "lang", "If-None-Match"),
+    ),
+    Operation(
+        "get",
+        "/menu_items/stream",
+        "Follow the menu",
+        {200: ("Events without an end", {"type": "string"})},
+        (503,),
+        notes={503: "As many pads follow the menu here as may, or there is no menu yet"},
+        parameters=("lang", "Last-Event-ID", "last_event_id"),
+        media="text/event-stream",
+        description="`event: menu` has all of it: `menu_revision` and `items` as the list has them. `event: change` "
+        "has `menu_revision`, the `items` that are to be shown anew and the ids of those `removed`; it comes also when "
+        "a dish's hours begin or end.",
+    ),
+    Operation(
+        "get", "/menu_items/{item_id}", "Read a dish",
+        {200: ("The dish; its ETag is its `revision`", _ref("MenuEntry"))}, (404, 503), parameters=("lang",),
+    ),
+    Operation(
+        "put",
+        "/menu_items/{item_id}",
+        "Write a dish",
+        {200: ("Replaced", _ref("MenuEntry")), 201: ("Put at the menu's end", _ref("MenuEntry"))},
+        (400, 401, 403, 412, 413, 428, 503),
+        MANAGERS,
+        "DishRequest",
+        notes={428: "There is such a dish, and `If-Match` does not tell that it was seen"},
+        parameters=("If-Match", "If-None-Match"),
+    ),
+    Operation(
+        "patch",
+        "/menu_items/{item_id}",
+        "Change some fields of a dish",
+        {200: ("The dish as it is now", _ref("MenuEntry"))},
+        (*_EDIT, 428),
+        MANAGERS,
+        "DishChanges",
+        notes={428: "`If-Match` is missing"},
+        parameters=("If-Match",),
+    ),
+    Operation(
+        "delete",
+        "/menu_items/{item_id}",
+        "Take a dish off the menu",
+        {204: ("It is gone", None)},
+        (*_EDIT, 428),
+        MANAGERS,
+        notes={428: "`If-Match` is missing"},
+        parameters=("If-Match",),
+    ),
+    Operation(
+        "post",
+        "/menu_items/{item_id}/sold_out",
+        "Sell a dish out, or bring it back",
+        {200: ("The dish as it is now", _ref("MenuEntry"))},
+        _EDIT,
+        MANAGERS,
+        "SoldOutRequest",
+        body_required=False,
+        parameters=("If-Match",),
     ),
     Operation(
         "get", "/tables/{table_number}", "Read a table", {200: ("Its session", _ref("TableRead"))}, _READING, STAFF,
@@ -141,18 +230,18 @@ def _operation(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "summary": operation.summary,
         "operationId": f"{operation.method}{operation.path.translate(str.maketrans('/', '_', '{}'))}",
-        "responses": {str(status): _response(text, schema) for status, (text, schema) in operation.answers.items()},
+        "responses": {
+            str(status): _response(text, schema, operation.media)
+            for status, (text, schema) in operation.answers.items()
+        },
     }
     for status in operation.refusals:
-        schema = _ref("Conflict" if status == 409 else "Problem")
-        described["responses"][str(status)] = _response(operation.notes.get(status, ERRORS[status]), schema)
-    names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
-    if names:
-        pattern = {"table_number": shapes.ID, "order_id": "^o[0-9a-f]{32}$"}
-        described["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": pattern[name]}}
-            for name in names
-        ]
+        text = operation.notes.get(status, ERRORS[status])
+        described["responses"][str(status)] = _response(text, _PROBLEMS.get(status, _ref("Problem")))
+    if operation.description:
+        described["description"] = operation.description
+    if parameters := _parameters(operation):
+        described["parameters"] = parameters
     if operation.roles:
         described["security"] = [{"token": []}]
         described["description"] = f"Roles: {', '.join(operation.roles)}. A pad's token opens its own table only."
@@ -162,19 +251,54 @@ def _operation(operation: Operation) -> dict[str, Any]:
     return described
 
 
-def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    patterns = {"table_number": shapes.ID, "item_id": shapes.ID, "order_id": "^o[0-9a-f]{32}$"}
+    names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": patterns[name]}}
+        for name in names
+    ]
+    return in_path + [
+        {"name": name, "in": place, "description": text, "schema": {"type": "string"}}
+        for name, (place, text) in _PARAMETERS.items()
+        if name in operation.parameters
+    ]
+
+
+def _response(description: str, schema: dict[str, Any] | None, media: str = JSON) -> dict[str, Any]:
+    content = {} if schema is None else {"content": {media: {"schema": schema}}}
+    return {"description": description, **content}
 
 
 def _schemas(settings: Settings) -> dict[str, Any]:
     read = (shapes.OrderReceived, shapes.OrderRead, shapes.MenuEntry, shapes.TableRead, shapes.Health, shapes.Ready)
-    answers: list[Any] = [*read, shapes.Problem, shapes.NotReady, shapes.Conflict]
+    problems = (shapes.Problem, shapes.NotReady, shapes.Conflict, shapes.MenuChanged, shapes.DishChanged)
+    answers: list[Any] = [*read, *problems]
     adapters: list[Any] = [TypeAdapter(model) for model in answers]
-    inputs: list[Any] = [shapes.order_request(settings.orders), TypeAdapter(shapes.CloseRequest)]
+    bodies = [TypeAdapter(model) for model in (shapes.CloseRequest, shapes.SoldOutRequest, DishForm)]
+    inputs: list[Any] = [shapes.order_request(settings.orders), *bodies]
     _, document = TypeAdapter.json_schemas(
         [(index, "serialization", adapter) for index, adapter in enumerate(adapters)]
         + [(index, "validation", adapter) for index, adapter in enumerate(inputs, len(adapters))],
         ref_template=_SCHEMAS + "{model}",
     )
     schemas: dict[str, Any] = document["$defs"]
-    return schemas
+    return schemas | _dish_bodies(schemas.pop("DishForm"), settings)
+
+
+def _dish_bodies(form: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """A whole dish, whose id stands in the path already, and some of its fields."""
+    station = form["properties"]["station"] | {"enum": list(settings.restaurant.stations)}
+    fields = form["properties"] | {"station": station}
+    required = [name for name in form["required"] if name != "id"]
+    changes = {name: {"anyOf": [schema, {"type": "null"}]} for name, schema in fields.items()}
+    return {
+        "DishRequest": form | {"title": "DishRequest", "properties": fields, "required": required},
+        "DishChanges": {
+            "title": "DishChanges",
+            "description": "Fields of a dish; null makes one as it is by default.",
+            "type": "object",
+            "additionalProperties": False,
+            "properties": changes,
+        },
+    }

@@ -5,6 +5,10 @@ from functools import partial
 from aiohttp import web
 
 from app.web.health import HealthChecks
+from app.web.menu_edits import MenuEdits
+from app.web.menu_pages import MenuPages
+from app.web.menu_reads import MenuReads
+from app.web.menu_stream import MenuStream
 from app.web.middleware import contract, expect_within
 from app.web.orders import PlacingOrders
 from app.web.pages import Pages
@@ -12,19 +16,30 @@ from app.web.reads import Reads
 from app.web.services import Services
 from app.web.sessions import Sessions
 
+MENU_STREAM = web.AppKey("menu_stream", MenuStream)
+
 
 def add_routes(application: web.Application, services: Services) -> None:
     """Add the views and what stands round them; to be called before the application starts.
 
-    Paths added first win: `/` is taken here before Faust's own page may.
+    Paths added first win: `/` is taken here before Faust's own page may. The streams of the menu end with the
+    application, or earlier by `application[MENU_STREAM].stop()`.
     """
     orders, reads, sessions = PlacingOrders(services), Reads(services), Sessions(services)
+    menu, dish = MenuReads(services, MenuPages(services.menu, services.settings)), MenuEdits(services)
+    stream = application[MENU_STREAM] = MenuStream(services)
     health, pages = HealthChecks(services), Pages(services.settings)
     expect = partial(expect_within, limit=services.settings.orders.body_limit)
     application.middlewares.append(contract)
     application.router.add_post("/orders", orders.place, expect_handler=orders.expect)
     application.router.add_get("/orders/{order_id}", reads.order)
-    application.router.add_get("/menu_items", reads.menu_items)
+    application.router.add_get("/menu_items", menu.menu_items)
+    application.router.add_get("/menu_items/stream", stream.stream)
+    application.router.add_get("/menu_items/{item_id}", dish.read)
+    application.router.add_put("/menu_items/{item_id}", dish.put, expect_handler=expect)
+    application.router.add_patch("/menu_items/{item_id}", dish.patch, expect_handler=expect)
+    application.router.add_delete("/menu_items/{item_id}", dish.delete, expect_handler=expect)
+    application.router.add_post("/menu_items/{item_id}/sold_out", dish.sold_out, expect_handler=expect)
     application.router.add_get("/tables/{table_number}", reads.table)
     application.router.add_get("/tables/{table_number}/orders", reads.orders_of_table)
     application.router.add_post("/tables/{table_number}/open", sessions.open, expect_handler=expect)
@@ -35,3 +50,8 @@ def add_routes(application: web.Application, services: Services) -> None:
     application.router.add_get("/", pages.home)
     application.router.add_get("/docs", pages.page)
     application.router.add_get("/static/{name}", pages.file)
+    application.on_shutdown.append(_end_streams)
+
+
+async def _end_streams(application: web.Application) -> None:
+    application[MENU_STREAM].stop()

@@ -6,7 +6,7 @@ twice in one object the last one counts, as in every browser.
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from app.settings import Orders
@@ -57,6 +57,14 @@ class CloseRequest(BaseModel):
     session: Session
 
 
+class SoldOutRequest(BaseModel):
+    """Whether the dish is sold out, and until which time in the future; without one, until further notice."""
+
+    model_config = _STRICT
+    sold_out: bool = True
+    until: AwareDatetime | None = None
+
+
 class OrderReceived(BaseModel):
     """An order stands. `version` is the table's version after it."""
 
@@ -65,8 +73,37 @@ class OrderReceived(BaseModel):
     version: int
 
 
+class HoursRead(BaseModel):
+    """Hours in which a dish is served, by the restaurant's own clock; where they end before they begin, overnight."""
+
+    days: list[str]
+    start: str = Field(serialization_alias="from")
+    end: str = Field(serialization_alias="to")
+
+
+class ModifierRead(BaseModel):
+    """A choice with a dish; `price` is added to the dish's."""
+
+    id: str
+    name: str
+    price: float
+
+
+class GroupRead(BaseModel):
+    """Choices of one kind, of which `minimum` to `maximum` are to be taken, each at most once."""
+
+    id: str
+    name: str
+    minimum: int
+    maximum: int
+    modifiers: list[ModifierRead]
+
+
 class MenuEntry(BaseModel):
-    """A dish; the price in the restaurant's currency."""
+    """A dish; the price in the restaurant's currency, with `tax_rate` percent of tax in it.
+
+    `available` tells whether it can be ordered now. `revision` is the menu's when the dish last changed.
+    """
 
     id: str
     name: str
@@ -76,6 +113,12 @@ class MenuEntry(BaseModel):
     description: str
     allergens: list[str]
     available: bool
+    sold_out_until: str | None = Field(default=None, json_schema_extra={"format": "date-time"})
+    served: list[HoursRead] = []
+    modifier_groups: list[GroupRead]
+    picture: str | None = Field(default=None, json_schema_extra={"format": "uri"})
+    tax_rate: float
+    revision: int
 
 
 class LineRead(BaseModel):
@@ -150,6 +193,20 @@ class Conflict(Problem):
 
     current_version: int
     missed: list[OrderRead] = []
+
+
+class MenuChanged(Problem):
+    """A price is no longer the one of the `menu_revision` that was sent; what the order would cost by the menu now."""
+
+    menu_revision: int
+    items: list[LineRead]
+    total: float
+
+
+class DishChanged(Problem):
+    """The dish has changed since it was seen; `current` is the dish as it is, left out where it is gone."""
+
+    current: MenuEntry | None = None
 
 
 def describe(error: ValidationError) -> str:

@@ -203,3 +203,14 @@ async def test_a_run_of_so_many_orders_is_told_in_tenths(tmp_path: Path) -> None
     assert all(tenth.resident_mb["me"] > 1 and tenth.data_mb == {"kafka": 0, "cassandra": 0} for tenth in found.tenths)
     assert found.result.p50 <= found.result.max
     assert found.result.processes[0].resident_mb > 1
+
+
+def test_guests_order_only_what_needs_no_choice_and_is_on_all_day() -> None:
+    menu = [
+        {"id": "salmon", "available": True, "modifier_groups": []},
+        {"id": "steak", "modifier_groups": [{"minimum": 0}, {"minimum": 1}]},
+        {"id": "burger", "modifier_groups": [{"minimum": 0}]},
+        {"id": "breakfast", "served": [{"from": "07:30", "to": "11:00"}]},
+        {"id": "oysters", "available": False},
+    ]
+    assert load.orderable(menu) == ["salmon", "burger"]
