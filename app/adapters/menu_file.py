@@ -1,104 +1,106 @@
-"""The menu as the house writes it: config/menu.yaml, judged strictly before anything is changed."""
+"""The menu as a file of YAML or JSON, judged whole before anything is changed; every mistake has its line."""
 
-from decimal import Decimal, InvalidOperation
+import json
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.adapters.marked import Marked, Mistake, UnreadableError, read_json, read_yaml
+from app.dishes import DishError, read_dish, write_dish
 from app.domain.menu import MenuItem
-from app.domain.money import BadAmountError, to_minor
 
 FILE = Path(__file__).parents[2] / "config" / "menu.yaml"
+SUFFIXES = (".yaml", ".yml", ".json")
+SHOWN = 100  # mistakes; who has more made the same one everywhere
 
-MAX_PRICE = 10**9  # minor units; a slip of the finger, not a price
-
-# The fourteen that European law wants named.
-Allergen = Literal[
-    "celery",
-    "crustaceans",
-    "egg",
-    "fish",
-    "gluten",
-    "lupin",
-    "milk",
-    "molluscs",
-    "mustard",
-    "nuts",
-    "peanuts",
-    "sesame",
-    "soy",
-    "sulphites",
-]
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
+_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 class MenuFileError(Exception):
-    """The file is no menu; the text names each mistake."""
+    """The file is no menu; the text has a line `file:line: dish: what is wrong` for each mistake, the first 100."""
+
+    def __init__(self, path: Path, mistakes: Sequence[Mistake]) -> None:
+        shown = [f"{path}:{mistake.line}: {mistake.text}" for mistake in mistakes[:SHOWN]]
+        more = len(mistakes) - SHOWN
+        super().__init__("\n".join([*shown, f"… and {more} more"] if more > 0 else shown))
+        self.mistakes = mistakes
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class _Dish(_Strict):
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
-    name: Name
-    price: str
-    category: Name
-    station: str
-    allergens: list[Allergen]
-    description: Annotated[str, Field(max_length=500)]
-    available: bool = True
-
-
-class _File(_Strict):
-    stations: Annotated[list[Name], Field(min_length=1)]
-    dishes: Annotated[list[_Dish], Field(min_length=1)]
-
-
-def read_menu(path: Path, currency: str) -> list[MenuItem]:
-    """The dishes of the file, in its order; prices in minor units of `currency`.
+def read_menu(path: Path, currency: str, stations: Collection[str] | None) -> list[MenuItem]:
+    """The dishes of a list of them, or of `dishes: […]`, in the file's order; prices in minor units of `currency`.
 
     Raises:
-        MenuFileError: with every mistake that was found.
+        MenuFileError: with every mistake in it.
     """
+    mistakes: list[Mistake] = []
     try:
-        file = _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise MenuFileError(f"{path}: {error}") from error
-    except ValidationError as error:
-        mistakes = (f"{'.'.join(map(str, item['loc'])) or 'the file'}: {item['msg']}" for item in error.errors())
-        raise MenuFileError(f"{path}:\n" + "\n".join(f"  {mistake}" for mistake in mistakes)) from error
-    mistakes_found: list[str] = []
-    items = [_item(dish, file, currency, mistakes_found) for dish in file.dishes]
-    ids = [item.id for item in items]
-    mistakes_found += [f"{twice}: the id stands twice" for twice in sorted({i for i in ids if ids.count(i) > 1})]
-    if mistakes_found:
-        raise MenuFileError(f"{path}:\n" + "\n".join(f"  {mistake}" for mistake in mistakes_found))
+        text = _text(path)
+        root = read_json(text, mistakes) if path.suffix == ".json" else read_yaml(text, mistakes)
+    except UnreadableError as error:
+        raise MenuFileError(path, [error.mistake]) from error
+    items = _read_dishes(_dishes(root, mistakes), currency, stations, mistakes)
+    if mistakes:
+        raise MenuFileError(path, sorted(mistakes, key=lambda mistake: mistake.line))
     return items
 
 
-def _item(dish: _Dish, file: _File, currency: str, mistakes: list[str]) -> MenuItem:
-    price = 0
+def write_menu(items: Iterable[MenuItem], currency: str, *, as_json: bool = False) -> str:
+    """The text of a file that `read_menu` reads as these dishes."""
+    menu = {"dishes": [write_dish(item, currency) for item in items]}
+    if as_json:
+        return json.dumps(menu, ensure_ascii=False, indent=2) + "\n"
+    text: str = yaml.dump(menu, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+    return text
+
+
+def _text(path: Path) -> str:
+    if path.suffix not in SUFFIXES:
+        raise UnreadableError(1, f"a menu is a file of YAML or JSON: its name ends in {', '.join(SUFFIXES)}")
     try:
-        price = to_minor(Decimal(dish.price), currency)
-        if not 0 <= price <= MAX_PRICE:
-            mistakes.append(f"{dish.id}: {dish.price} is no price")
-    except (InvalidOperation, BadAmountError):
-        mistakes.append(f'{dish.id}: price {dish.price!r} is no amount in {currency}; write it like "18.99"')
-    if dish.station not in file.stations:
-        mistakes.append(f"{dish.id}: there is no station {dish.station!r} among {', '.join(file.stations)}")
-    if len(set(dish.allergens)) < len(dish.allergens):
-        mistakes.append(f"{dish.id}: an allergen stands twice")
-    return MenuItem(
-        id=dish.id,
-        name=dish.name,
-        price=price,
-        category=dish.category,
-        station=dish.station,
-        description=dish.description,
-        allergens=tuple(dish.allergens),
-        available=dish.available,
-    )
+        data = path.read_bytes()
+    except OSError as error:
+        raise UnreadableError(1, f"cannot be read: {error.strerror}") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UnreadableError(line, f"no UTF-8: byte {data[error.start]:#04x}; save the file as UTF-8") from error
+
+
+def _dishes(root: Marked, mistakes: list[Mistake]) -> list[Marked]:
+    listed = root
+    if isinstance(root.inner, dict):
+        strange = {name: value for name, value in root.inner.items() if name != "dishes"}
+        mistakes += [Mistake(value.line, f"{name}: only `dishes` stands here") for name, value in strange.items()]
+        listed = root.inner.get("dishes", Marked(root.line, None))
+    if not isinstance(listed.inner, list):
+        mistakes.append(Mistake(listed.line, "a list of dishes was expected, or `dishes:` with a list of them"))
+        return []
+    if not listed.inner:
+        mistakes.append(Mistake(listed.line, "there are no dishes in it"))
+    return listed.inner
+
+
+def _read_dishes(
+    dishes: Sequence[Marked], currency: str, stations: Collection[str] | None, mistakes: list[Mistake]
+) -> list[MenuItem]:
+    """The dishes that are right; of the others, and of ids that stand twice, the mistakes are told."""
+    items: list[MenuItem] = []
+    lines: dict[str, int] = {}
+    for place, dish in enumerate(dishes, start=1):
+        if not isinstance(dish.inner, dict):
+            mistakes.append(Mistake(dish.line, f"dish {place}: fields like `id: m1` were expected"))
+            continue
+        value = dish.plain()
+        item_id = value.get("id")
+        name = item_id if item_id and isinstance(item_id, str) else f"dish {place}"
+        try:
+            items.append(read_dish(value, currency=currency, stations=stations))
+        except DishError as error:
+            mistakes += [Mistake(dish.line_of(said.partition(":")[0]), f"{name}: {said}") for said in error.mistakes]
+        if isinstance(item_id, str) and item_id in lines:
+            mistakes.append(Mistake(dish.line_of("id"), f"{name}: the id stands twice, first in line {lines[item_id]}"))
+        elif isinstance(item_id, str):
+            lines[item_id] = dish.line_of("id")
+    return items

@@ -52,6 +52,19 @@ class HouseClock:
         # Where the clocks change, hours may begin or end at a time that is none of the wall's.
         return min(moment for moment in (*times, *self._clock_changes(after)) if moment > after)
 
+    def next_at(self, minute: int, after: int) -> int:
+        """The first time after this one at which the clock on the wall shows this minute of a day (both: ms, UTC)."""
+        today = self.local(after).date()
+        wall = time(minute // 60, minute % 60)
+        times = [
+            self._ms(datetime.combine(today + timedelta(days=days), wall)) for days in range(3)
+        ]  # a zone may skip one
+        return next(moment for moment in times if moment > after)
+
+    def local(self, at: int) -> datetime:
+        """A time (ms since 1970, UTC) by the restaurant's own clock, to the second."""
+        return datetime.fromtimestamp(at // 1000, UTC).astimezone(self._zone)
+
     def _clock_changes(self, after: int) -> list[int]:
         """Hours after this one at which the clocks are set."""
         start = after - after % 3_600_000

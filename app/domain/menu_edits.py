@@ -3,7 +3,7 @@
 An edit whose expectation does not hold is refused; one that changes nothing makes no revision.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from app.domain.menu import KEPT_PRICES, Menu, MenuItem, PastPrice, by_id, without_history
@@ -98,6 +98,30 @@ def remove(item_id: str, seen: Seen) -> Edit:
         return revised(menu, [item for item in menu.items if item is not current])
 
     return edit
+
+
+def alter_each(item_ids: Collection[str], change: Callable[[MenuItem], MenuItem]) -> Edit:
+    """Change several dishes at once, or none where one of them is missing."""
+
+    def edit(menu: Menu) -> Edited | Refused:
+        missing = _missing(menu, item_ids)
+        return missing or revised(menu, [change(item) if item.id in item_ids else item for item in menu.items])
+
+    return edit
+
+
+def remove_each(item_ids: Collection[str]) -> Edit:
+    """Take several dishes off the menu at once, or none where one of them is missing."""
+
+    def edit(menu: Menu) -> Edited | Refused:
+        return _missing(menu, item_ids) or revised(menu, [item for item in menu.items if item.id not in item_ids])
+
+    return edit
+
+
+def _missing(menu: Menu, item_ids: Collection[str]) -> NoSuchDish | None:
+    there = by_id(menu.items)
+    return next((NoSuchDish(item_id) for item_id in item_ids if item_id not in there), None)
 
 
 def replace_all(items: Sequence[MenuItem]) -> Edit:

@@ -7,7 +7,7 @@ from app.bench.http import LostError, Pool, Response
 from app.bench.load import Plan, pool_of
 from app.bench.stack import Stack
 
-LINES = b'[{"menu_item_id":"m1","quantity":1}]'
+LINES = b'[{"menu_item_id":"%b","quantity":1}]'
 
 
 class Pad:
@@ -18,11 +18,11 @@ class Pad:
         self._pool = pool
         self._token = token
 
-    async def order(self, client_order_id: str, version: int) -> Response | None:
-        """Send an order."""
+    async def order(self, client_order_id: str, version: int, dish: str = "m1") -> Response | None:
+        """Send an order of one dish."""
         body = b'{"table_number":"%b","items":%b,"version":%d,"order_id":"%b"}' % (
             self.table.encode(),
-            LINES,
+            LINES % dish.encode(),
             version,
             client_order_id.encode(),
         )

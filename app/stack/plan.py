@@ -6,6 +6,7 @@ import sys
 
 from pydantic import BaseModel
 
+from app.adapters import menu_file
 from app.settings import DEFAULT_FILE, FILE_VARIABLE, Settings
 from app.stack import cassandra, jars, kafka, prometheus, redis
 from app.stack.layout import Layout, State
@@ -105,7 +106,7 @@ def steps(settings: Settings) -> list[Step]:
         Step("topics", [*app, "topics"], brokers),
         Step("schema", [*app, "schema"], stores),
         # Only the first time: from then on the menu is what the managers made of it.
-        Step("menu", [*app, "menu", "load"], (*stores, "redis-1"), ("schema",), once=True),
+        Step("menu", [*app, "menu", "import", str(menu_file.FILE)], (*stores, "redis-1"), ("schema",), once=True),
     ]
 
 

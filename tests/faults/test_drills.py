@@ -4,13 +4,13 @@ import pytest
 
 from app.bench import stack as bench
 from app.drill.drill import Drill
-from app.drill.drills import ledger, servers, workers, zombies
+from app.drill.drills import ledger, menu, servers, workers, zombies
 from app.drill.run import run_one
 from tests.stack import Stack
 
 pytestmark = pytest.mark.stack
 
-SHORT = (*workers.SHORT, *ledger.SHORT, *servers.SHORT, *zombies.SHORT)
+SHORT = (*workers.SHORT, *ledger.SHORT, *servers.SHORT, *menu.SHORT, *zombies.SHORT)
 
 
 @pytest.mark.parametrize("drill", SHORT, ids=lambda drill: drill.name)

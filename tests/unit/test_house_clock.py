@@ -64,3 +64,16 @@ def test_nothing_begins_or_ends_before_the_next_turn(served: list[Serving], afte
     assert turn > after
     between = after + int((turn - after) * share)
     assert CLOCK.is_within(served, between) == CLOCK.is_within(served, after)
+
+
+@pytest.mark.parametrize(
+    ("now", "minute", "then"),
+    [
+        ("2026-11-24T18:29:59", 18 * 60 + 30, "2026-11-24T18:30:00"),
+        ("2026-11-24T18:30:00", 18 * 60 + 30, "2026-11-25T18:30:00"),
+        ("2026-10-24T23:00:00", 0, "2026-10-25T00:00:00"),
+        ("2026-10-25T00:00:00", 12 * 60, "2026-10-25T12:00:00"),  # the clocks are set back in between
+    ],
+)
+def test_a_time_of_day_is_the_next_one(now: str, minute: int, then: str) -> None:
+    assert CLOCK.next_at(minute, at(now)) == at(then)
