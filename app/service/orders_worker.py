@@ -43,7 +43,7 @@ from app.tables.recovery import BatchRecovery
 from app.tables.rows import ChunkTable, RowTable
 from app.topics import ORDER_COMMANDS, ORDER_IDS, ORDER_IDS_CHANGELOG, ORDERS_APP, TABLES, TABLES_CHANGELOG
 from app.web.internal import add_internal_routes
-from app.web.routes import add_routes
+from app.web.routes import MENU_STREAM, add_routes
 from app.web.services import Services
 
 log = structlog.get_logger(__name__)
@@ -73,7 +73,7 @@ class OrdersService:
         self._shared: web.TCPSite | None = None
         self._tasks: list[asyncio.Task[None]] = []
         partitions = settings.kafka.partitions
-        kept = Metrics()
+        kept = self.kept = Metrics()
         self.watch = OrderFigures(kept)
         self.streams = Streams(
             settings,
@@ -150,8 +150,11 @@ class OrdersService:
             checks=self.checks,
             watch=self.watch,
             journal=self.journal,
+            menu_answered=self.menu_watch.answered,
         )
         add_routes(app.web.web_app, services)
+        stream = app.web.web_app[MENU_STREAM]
+        self.kept.gauge(metrics.MENU_STREAMS).set_function(lambda: stream.connected)
         add_internal_routes(app.web.web_app, self.own, self.tokens)
         app.agent(app.topic(ORDER_COMMANDS, key_type=bytes, value_type=bytes), name="orders", concurrency=1)(
             self._run_agent
@@ -294,6 +297,7 @@ class OrdersService:
         await self.watchdog.stop()
         if self._shared is not None:
             await self._shared.stop()
+        self.app.web.web_app[MENU_STREAM].stop()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.settings.orders.stop_grace
         while (self.edge.waiting or self.agent.in_flight) and loop.time() < deadline:  # noqa: ASYNC110

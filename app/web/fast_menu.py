@@ -15,8 +15,9 @@ from aiohttp.http import SERVER_SOFTWARE
 from app.ports import LiveMenu, UnavailableError
 from app.web.answers import JSON
 from app.web.menu_pages import MenuPages, Page
-from app.web.menu_reads import Answered, knows, page_headers, tag_headers, takes_gzip, unheard
+from app.web.menu_reads import knows, page_headers, tag_headers, takes_gzip
 from app.web.middleware import REQUEST_ID, new_request_id
+from app.web.services import Answered, unheard
 
 MAX_HEAD = 2048  # bytes of a request
 _MAX_HEADS = 256  # so many are remembered; then the memory begins anew

@@ -2,28 +2,20 @@
 
 import re
 import time
-from collections.abc import Callable
-from typing import Literal
 
 from aiohttp import hdrs, web
 
 from app.ports import LiveMenu, UnavailableError
 from app.web.answers import FETCH_FAILED, answer, refuse
 from app.web.menu_pages import MenuPages, Page
-from app.web.services import Services
+from app.web.services import Answered, Services, unheard
 
 # Whoever stands in between may answer for a second, and for a day while this house does not answer at all.
 CACHE_CONTROL = "public, max-age=0, s-maxage=1, stale-if-error=86400"
 
-MenuResult = Literal["fresh", "not_modified", "stale", "failed"]
-Answered = Callable[[MenuResult], None]
 
 _tags = re.compile(r'"[^"]*"')
 _no_quality = re.compile(r"q\s*=\s*0(\.0*)?")
-
-
-def unheard(result: MenuResult) -> None:
-    """Nobody counts how the menu is answered."""
 
 
 class MenuReads:

@@ -45,6 +45,11 @@ class MenuStream:
         self._is_stopping = False
         services.menu.on_change(self._on_change)
 
+    @property
+    def connected(self) -> int:
+        """How many pads follow."""
+        return len(self._pads)
+
     def stop(self) -> None:
         """End all streams; no more begin."""
         self._is_stopping = True

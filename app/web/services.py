@@ -2,12 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from app.domain.claims import Claims
 from app.domain.house_clock import HouseClock
 from app.ports import NO_JOURNAL, UNWATCHED, Edge, Journal, LiveMenu, MenuEditor, OrderStore, OrderWatch, Owners
 from app.settings import Settings
+
+MenuResult = Literal["fresh", "not_modified", "stale", "failed"]
+Answered = Callable[[MenuResult], None]
+
+
+def unheard(result: MenuResult) -> None:
+    """Nobody counts how requests for the menu are answered."""
 
 
 class Tokens(Protocol):
@@ -23,7 +30,7 @@ class Services:
     """All that the views use.
 
     `ready` gives None when orders can be taken, else the reason why not; `checks` tells of each condition `ok`, or in
-    words what is wrong. Neither asks anything outside.
+    words what is wrong. Neither asks anything outside. `menu_answered` hears how each request for the menu ended.
     """
 
     settings: Settings
@@ -38,3 +45,4 @@ class Services:
     checks: Callable[[], Mapping[str, str]]
     watch: OrderWatch = UNWATCHED
     journal: Journal = NO_JOURNAL
+    menu_answered: Answered = unheard
