@@ -56,7 +56,7 @@ class MenuStream:
         if self._timer is not None:
             self._timer.cancel()
         if self._told is not None:
-            self._told.is_past.set()
+            self._told.past.ring()
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """The menu, or what is new since the last event that the pad has; then each change."""
@@ -88,7 +88,7 @@ class MenuStream:
         while not self._is_stopping:
             try:
                 async with asyncio.timeout(self._settings.heartbeat):
-                    await told.is_past.wait()
+                    await told.past.wait()
             except TimeoutError:
                 await _write(response, _BEAT)
                 continue
@@ -109,7 +109,7 @@ class MenuStream:
         told = self._told = ToldMenu(menu, now, self._currency, self._clock)
         self._wait_for_the_next_turn(told)
         if before is not None:
-            before.is_past.set()
+            before.past.ring()
         return told
 
     def _on_change(self) -> None:

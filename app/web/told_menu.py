@@ -1,11 +1,10 @@
 """The menu as pads that follow it are told: server-sent events, each made once for all of them."""
 
-import asyncio
-
 import orjson
 
 from app.domain.house_clock import HouseClock
 from app.domain.menu import Menu
+from app.web.bell import Bell
 from app.web.forms import menu_entry
 
 NEVER = 2**62  # ms: no dish begins or ends to be on by itself
@@ -13,7 +12,7 @@ _MAX_KEPT = 256  # events since different ids, which guests may make up
 
 
 class ToldMenu:
-    """The menu as it stands from the time `at` (ms since 1970, UTC) on; `is_past` is set once it stands otherwise.
+    """The menu as it stands from the time `at` (ms since 1970, UTC) on; `past` rings once it stands otherwise.
 
     An event's id is `R-t`, revision and `at`: hours begin and end without a revision, so that resuming needs both.
     """
@@ -22,7 +21,7 @@ class ToldMenu:
         self.menu = menu
         self.at = at
         self.until = menu.next_turn(at, clock) or NEVER
-        self.is_past = asyncio.Event()
+        self.past = Bell()
         self._currency = currency
         self._clock = clock
         self._order = menu.in_order(at, clock)

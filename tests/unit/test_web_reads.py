@@ -31,6 +31,9 @@ async def test_the_menu_is_public_and_its_prices_are_exact() -> None:
         "description": "With lemon",
         "allergens": ["fish"],
         "available": True,
+        "modifier_groups": [],
+        "tax_rate": 0,
+        "revision": 1,
     }
     assert [dish["id"] for dish in reply.body] == ["m1", "m2", "m3"]
     assert list(reply.body[0])[:3] == ["id", "name", "price"]
