@@ -2,12 +2,28 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
+import pytest
 import structlog
 
+from app.domain.menu import MenuItem, Modifier, ModifierGroup
 from tests.house import DISHES, House, order, serving
 
 TWO_SALMONS_AND_A_SOUP = [{"menu_item_id": "m1", "quantity": 2}, {"menu_item_id": "m2", "quantity": 1, "note": "hot"}]
+
+STEAK = MenuItem(
+    "m4",
+    "Steak",
+    3250,
+    "Mains",
+    "grill",
+    "",
+    groups=(
+        ModifierGroup("done", "Doneness", 1, 1, (Modifier("rare", "Rare"), Modifier("well", "Well done"))),
+        ModifierGroup("sauce", "Sauce", 0, 2, (Modifier("bbq", "Barbecue"), Modifier("aioli", "Aioli", 50))),
+    ),
+)
 
 
 async def test_an_order_is_received_and_raises_the_version_by_one() -> None:
@@ -239,14 +255,85 @@ async def test_an_order_is_read_as_json_whatever_its_content_type_says() -> None
             assert (await client.order(body, pad, headers={"Content-Type": content_type})).status == 201
 
 
-async def test_modifiers_notes_and_the_menus_revision_are_taken() -> None:
+async def test_modifiers_and_notes_are_taken_and_modifiers_priced() -> None:
+    house = House()
+    house.menu.dishes = [STEAK]
+    pad = await house.seat()
+    items = [{"menu_item_id": "m4", "quantity": 2, "modifiers": ["rare", "aioli"], "note": "für Zoë 🐟\n"}]
+    async with serving(house) as client:
+        assert (await client.order(order(items=items, note=""), pad)).status == 201
+    [line] = house.owner.events[0].lines
+    assert (line.modifiers, line.note, line.price) == (("rare", "aioli"), "für Zoë 🐟\n", 3300)
+    assert house.owner.events[0].total == 6600
+
+
+@pytest.mark.parametrize(
+    ("modifiers", "wrong"),
+    [
+        ([], "1 of 'Doneness' (rare, well) must be chosen, not 0"),
+        (["rare", "well"], "1 of 'Doneness' (rare, well) must be chosen, not 2"),
+        (["rare", "ketchup"], "there is no modifier 'ketchup'"),
+        (["rare", "aioli", "aioli"], "'aioli' is chosen twice"),
+    ],
+)
+async def test_a_choice_that_the_dish_does_not_have_is_refused(modifiers: list[str], wrong: str) -> None:
+    house = House()
+    house.menu.dishes = [STEAK]
+    pad = await house.seat()
+    async with serving(house) as client:
+        refused = await client.order(order(items=[{"menu_item_id": "m4", "quantity": 1, "modifiers": modifiers}]), pad)
+        assert refused.status == 400
+        assert refused.body == {"error": "Invalid item", "detail": f"items[0].modifiers: Steak: {wrong}"}
+
+
+async def test_an_order_at_a_price_that_is_no_longer_true_gets_the_new_lines() -> None:
     house = House()
     pad = await house.seat()
-    items = [{"menu_item_id": "m1", "quantity": 1, "modifiers": ["rare", "no-sauce"], "note": "für Zoë 🐟\n"}]
+    house.menu.dishes = [replace(DISHES[0], price=1950), *DISHES[1:]]
     async with serving(house) as client:
-        assert (await client.order(order(items=items, menu_revision=4, note=""), pad)).status == 201
-    [line] = house.owner.events[0].lines
-    assert (line.modifiers, line.note) == (("rare", "no-sauce"), "für Zoë 🐟\n")
+        refused = await client.order(order(menu_revision=1), pad)
+        assert refused.status == 409
+        told = refused.body
+        assert (told["error"], told["menu_revision"], told["total"]) == ("Menu changed", 2, 39.0)
+        assert [(line["menu_item_id"], line["price"], line["quantity"]) for line in told["items"]] == [("m1", 19.5, 2)]
+        assert house.owner.events == []
+        assert (await client.order(order(menu_revision=2), pad)).status == 201
+    assert house.watch.outcomes == ["menu_changed", "accepted"]
+
+
+async def test_a_change_of_another_dish_or_of_a_text_is_no_surprise_on_the_bill() -> None:
+    house = House()
+    pad = await house.seat()
+    house.menu.dishes = [replace(DISHES[0], description="With lime"), replace(DISHES[1], price=1), DISHES[2]]
+    async with serving(house) as client:
+        assert (await client.order(order(menu_revision=1), pad)).status == 201
+
+
+async def test_a_pad_that_does_not_say_what_it_showed_orders_at_the_menus_price() -> None:
+    house = House()
+    pad = await house.seat()
+    house.menu.dishes = [replace(DISHES[0], price=1950)]
+    async with serving(house) as client:
+        assert (await client.order(order(), pad)).status == 201
+    assert house.owner.events[0].total == 3900
+
+
+async def test_an_accepted_order_is_answered_as_before_also_at_an_old_price() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        first = (await client.order(order(menu_revision=1), pad)).body
+        house.menu.dishes = [replace(DISHES[0], price=1950)]
+        again = await client.order(order(menu_revision=1), pad)
+        assert (again.status, again.body) == (201, first)
+
+
+async def test_a_revision_that_nobody_here_knows_is_told_as_a_change() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        refused = await client.order(order(menu_revision=9), pad)
+        assert (refused.status, refused.body["error"]) == (409, "Menu changed")
 
 
 async def test_every_request_is_counted_once_by_what_it_was_answered() -> None:
