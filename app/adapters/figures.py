@@ -4,16 +4,18 @@ Children of labelled metrics are looked up once: a look costs as much as the cou
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, get_args
 
 from prometheus_client import Histogram
 
 from app import metrics
+from app.adapters.breaker import Breaker
 from app.adapters.menu import Source
+from app.domain.breaker import State
 from app.domain.menu import Menu
 from app.messages import Event, OrderPlaced
-from app.metrics import Metrics
+from app.metrics import Metrics, Values
 from app.ports import OrderPart
 
 OUTCOMES = (
@@ -28,6 +30,7 @@ OUTCOMES = (
     "unauthorized",
     "forbidden",
     "too_large",
+    "rate_limited",
     "unavailable",
     "fault",
 )
@@ -52,6 +55,21 @@ class OrderFigures:
     def took(self, part: OrderPart, seconds: float) -> None:
         """A part of an order that is timed took so long."""
         self._parts[part].observe(seconds)
+
+
+BREAKER_STATES: Mapping[State, int] = {"closed": 0, "half_open": 1, "open": 2}
+
+
+def keep_breakers(kept: Metrics, breakers: Sequence[Breaker]) -> None:
+    """How the breakers stand, as each scrape finds them."""
+
+    def by_name(of: Callable[[Breaker], float]) -> Callable[[], Values]:
+        return lambda: [((breaker.name,), of(breaker)) for breaker in breakers]
+
+    kept.computed(metrics.BREAKER_STATE, by_name(lambda breaker: BREAKER_STATES[breaker.state]))
+    kept.computed(metrics.BREAKER_OPENINGS, by_name(lambda breaker: breaker.openings))
+    kept.computed(metrics.BREAKER_TRIALS, by_name(lambda breaker: breaker.trials))
+    kept.computed(metrics.BREAKER_REJECTED, by_name(lambda breaker: breaker.rejected))
 
 
 class MenuFigures:

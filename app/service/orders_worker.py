@@ -11,11 +11,14 @@ from aiohttp import web
 from faust.types import TP
 
 from app import metrics
+from app.adapters import admission, breaker, cassandra, menu_copies
+from app.adapters.admission import LOOK_SECONDS, OrderAdmission
+from app.adapters.breaker import Breaker
 from app.adapters.cassandra import CassandraSession
 from app.adapters.dead_letters import KafkaDeadLetters
 from app.adapters.edge import KafkaEdge
 from app.adapters.fatal import end_process
-from app.adapters.figures import MenuFigures, OrderFigures, RedisFigures, StoreFigures
+from app.adapters.figures import MenuFigures, OrderFigures, RedisFigures, StoreFigures, keep_breakers
 from app.adapters.heartbeat import Heartbeat
 from app.adapters.journal import journal_of
 from app.adapters.link import Link, link_key
@@ -35,7 +38,7 @@ from app.agents.orders import OrdersAgent
 from app.domain.house_clock import HouseClock
 from app.domain.liveness import Vitals
 from app.metrics import Metrics
-from app.ports import UnavailableError
+from app.ports import OPEN_DOOR, UnavailableError
 from app.service.common import MAX_POLL_SECONDS, App, new_app
 from app.service.streams import Streams
 from app.settings import Settings
@@ -96,7 +99,10 @@ class OrdersService:
         self.tokens = signed_tokens(settings)
         address = settings.link_address(self.name)
         orders = settings.orders
-        self.edge = KafkaEdge(self.commands, address, orders.view_deadline, orders.max_waiting, self.watch)
+        self.admission = OrderAdmission(admission.rules_of(settings.admission), self.streams.oldest)
+        self.edge = KafkaEdge(
+            self.commands, address, orders.view_deadline, orders.max_waiting, self.watch, self.admission.answered
+        )
         self.link = Link(address, partial(link_key, settings.keys_dir), self.edge.resolve)
         self.heartbeat = Heartbeat(settings)
         self.dead_letters = KafkaDeadLetters(settings, self.streams.dead_letter)
@@ -120,10 +126,11 @@ class OrdersService:
         self.owners = FaustOwners(self.app, self.own, lambda: self.tokens.sign("worker"))
         self.cassandra = CassandraSession(settings, StoreFigures(kept).cassandra)
         self.menu_watch = MenuFigures(kept)
-        store, copies = (
-            MenuStore(self.cassandra, settings.menu.revisions),
-            MenuCopies(settings, RedisFigures(kept).called),
-        )
+        rules = breaker.rules_of(settings.breakers)
+        self.redis_breaker = Breaker("redis", rules, menu_copies.is_away)
+        self.cassandra_breaker = Breaker("cassandra", rules, cassandra.is_away)
+        store = MenuStore(self.cassandra, settings.menu.revisions, self.cassandra_breaker)
+        copies = MenuCopies(settings, RedisFigures(kept).called, self.redis_breaker)
         self.menu = WorkerMenu(settings, store, copies, self.menu_watch)
         self.announcer = MenuAnnouncer(settings)
         self.editor = StoredMenuEditor(store, copies, self.announcer, self.menu.made)
@@ -131,6 +138,9 @@ class OrdersService:
         self.watchdog = Watchdog(limits(settings), self._vitals, KafkaEnds(settings, ORDER_COMMANDS), end_process)
         kept.gauge(metrics.ORDERS_WAITING).set_function(lambda: self.edge.waiting)
         kept.gauge(metrics.COMMANDS_IN_FLIGHT).set_function(lambda: self.agent.in_flight)
+        kept.gauge(metrics.ADMISSION_SHARE).set_function(lambda: self.admission.share)
+        kept.computed(metrics.ADMISSION_REFUSED, lambda: [((), self.admission.refused)])
+        keep_breakers(kept, (self.redis_breaker, self.cassandra_breaker))
         kept.gauge(metrics.MENU_DOUBT).set_function(self._menu_doubt)
         kept.computed(metrics.RECOVERED, lambda: [((), self._records_read)])
         self._wire()
@@ -141,7 +151,7 @@ class OrdersService:
             settings=self.settings,
             edge=self.edge,
             owners=self.owners,
-            store=CassandraOrderStore(self.cassandra),
+            store=CassandraOrderStore(self.cassandra, self.cassandra_breaker),
             menu=self.menu,
             editor=self.editor,
             clock=HouseClock(self.settings.restaurant.time_zone),
@@ -151,6 +161,7 @@ class OrdersService:
             watch=self.watch,
             journal=self.journal,
             menu_answered=self.menu_watch.answered,
+            admission=self.admission if admission.is_enabled(self.settings) else OPEN_DOOR,
         )
         add_routes(app.web.web_app, services)
         stream = app.web.web_app[MENU_STREAM]
@@ -205,6 +216,8 @@ class OrdersService:
             "menu": self._no_menu_because() or "ok",
             "lag": self.streams.lag(),
             "watchdog": self.watchdog.words(),
+            "redis": self.redis_breaker.words(),
+            "cassandra": self.cassandra_breaker.words(),
         }
 
     def _no_menu_because(self) -> str | None:
@@ -253,6 +266,7 @@ class OrdersService:
                 self._open_shared_port(),
                 self._every(REPAIR_SECONDS, self.agent.repair),
                 self._every(FORGET_SECONDS, self._forget_old_chunks),
+                self._every(LOOK_SECONDS, self.admission.look),
             )
         ]
 

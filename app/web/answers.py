@@ -19,6 +19,7 @@ ERRORS: Mapping[int, str] = {
     413: "Payload too large",
     422: "Order id reused",
     428: "Precondition required",
+    429: "Rate limit",
     500: "Internal error",
     503: "Service unavailable",
 }
@@ -48,6 +49,11 @@ def refuse(status: int, detail: str = "", *, error: str = "", **more: Any) -> we
         return answer(_BODIES[status], status, headers)
     told = {"detail": detail} if detail else {}
     return answer(orjson.dumps({"error": error or ERRORS[status], **told, **more}), status, headers)
+
+
+def slow_down(seconds: int) -> web.Response:
+    """429: the same again after so many s."""
+    return answer(_BODIES[429], 429, {"Retry-After": str(seconds)})
 
 
 def not_ready() -> web.Response:

@@ -11,7 +11,7 @@ from app.domain.ids import fingerprint, order_id
 from app.messages import Answer, PlaceOrder
 from app.ports import SAMPLED, UnavailableError
 from app.web.access import holder
-from app.web.answers import INVALID_ITEM, MENU_CHANGED, answer, not_ready, refuse
+from app.web.answers import INVALID_ITEM, MENU_CHANGED, answer, not_ready, refuse, slow_down
 from app.web.bodies import read_body
 from app.web.forms import amount, lines_read, order_read
 from app.web.judging import Judged, judge
@@ -74,6 +74,10 @@ class PlacingOrders:
             return "invalid_request", refuse(400, describe(error))
         if claims.role != "pad" or claims.table != order["table_number"]:
             return "forbidden", refuse(403)
+        if seconds := self._services.admission.wait_of(claims.table):
+            return "rate_limited", slow_down(seconds)
+        if request.transport is None:
+            raise ConnectionResetError("the guest has gone, and would send the same again")
         if (shown := order.get("menu_revision")) is not None:
             await self._services.menu.catch_up(shown)
         judged = judge(order["items"], self._services, shown)
