@@ -118,6 +118,21 @@ ADMISSION_SHARE = Metric(
     "Of the order requests that come in, the part that is let through by the load, 0 to 1",
 )
 ADMISSION_REFUSED = Metric("counter", "admission_refused", "requests", "Orders refused with 429 since the load is high")
+CONNECTIONS = Metric("gauge", "open", "connections", "Connections of guests, staff and other workers")
+TURNED_AWAY = Metric(
+    "counter",
+    "closed",
+    "connections",
+    "Connections closed to bound their number: silent (for a newcomer), full (the newcomer, while all are at work)",
+    ("why",),
+)
+BUSY = Metric(
+    "counter",
+    "busy",
+    "requests",
+    "Requests refused with 503 at once, since as many of their kind are worked on as may be: orders, reads",
+    ("kind",),
+)
 ORDERS = (
     ORDER_ANSWERED,
     ORDER_ANSWER,
@@ -126,6 +141,9 @@ ORDERS = (
     COMMANDS_IN_FLIGHT,
     ADMISSION_SHARE,
     ADMISSION_REFUSED,
+    CONNECTIONS,
+    TURNED_AWAY,
+    BUSY,
 )
 
 # ── streams: what a process consumes ──────────────────────────────────────────────────────────────────────────────────

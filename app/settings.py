@@ -206,6 +206,15 @@ class Orders(Group):
     max_waiting: int = Field(
         default=4000, ge=1, description="orders that one worker holds open; past it 503 at once rather than late"
     )
+    max_reads: int = Field(
+        default=500, ge=1, description="reads of orders and tables that one worker works on; past it 503 at once"
+    )
+    max_connections: int = Field(
+        default=4000,
+        ge=1,
+        description="that one worker holds open, 20 KB each; at most its open files less 256. Past it those that were "
+        "silent longest are closed",
+    )
     max_in_flight: int = Field(
         default=1000, ge=1, description="decisions per partition whose records Kafka has not acknowledged yet"
     )

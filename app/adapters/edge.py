@@ -48,6 +48,7 @@ class KafkaEdge:
         self._waiting: dict[str, tuple[float, asyncio.Future[Answer]]] = {}
         self._prefix = os.urandom(8).hex()
         self._count = 0
+        self.refused = 0  # since too much waited
         self._sweep: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -68,6 +69,7 @@ class KafkaEdge:
             UnavailableError: no answer within the deadline, or too much waits already.
         """
         if len(self._waiting) >= self._max_waiting:
+            self.refused += 1
             raise UnavailableError(f"{self._max_waiting} orders wait already")
         loop = self._loop = self._loop or asyncio.get_running_loop()
         request_id = command.request_id

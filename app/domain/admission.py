@@ -29,8 +29,8 @@ class AdmissionRules:
     """When requests are refused, and how many.
 
     Answers are late where half of those of `step` s took longer than `target` s, or where the log is behind by more
-    than `lag` s. The rate is then cut to `cut` of what was answered, all of which it reaches again after `back` s; never
-    below `floor` a second, since a machine that is only slow is not to be closed.
+    than `lag` s. The rate is then cut to `cut` of what was answered, all of which it reaches again after `back` s; but
+    never below `floor` a second, since a machine that is only slow is not to be closed.
     As usual are `usual` orders at once, and as many in each further `usual_within` s.
     """
 

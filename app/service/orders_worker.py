@@ -45,8 +45,9 @@ from app.settings import Settings
 from app.tables.recovery import BatchRecovery
 from app.tables.rows import ChunkTable, RowTable
 from app.topics import ORDER_COMMANDS, ORDER_IDS, ORDER_IDS_CHANGELOG, ORDERS_APP, TABLES, TABLES_CHANGELOG
+from app.web.crowd import CROWD
 from app.web.internal import add_internal_routes
-from app.web.routes import MENU_STREAM, add_routes
+from app.web.routes import MENU_STREAM, READING, add_routes
 from app.web.services import Services
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,7 @@ log = structlog.get_logger(__name__)
 REPAIR_SECONDS = 3.0
 FORGET_SECONDS = 600.0
 POLL_SECONDS = 0.02
+BACKLOG = 1024  # connections that the kernel holds until they are accepted; past it pads wait a second to try again
 
 
 class OrdersService:
@@ -62,11 +64,12 @@ class OrdersService:
     def __init__(self, settings: Settings, index: int) -> None:
         self.settings = settings
         self.name = f"{ORDERS_APP}-{index}"
+        self._port = settings.ports.of("orders", index)
         self.app = new_app(
             settings,
             ORDERS_APP,
             index,
-            port=settings.ports.of("orders", index),
+            port=self._port,
             broker_max_poll_interval=MAX_POLL_SECONDS,
         )
         self.app.transport = following_transport(self.app, PROMPT, settings, ORDER_COMMANDS, end_process)
@@ -166,6 +169,7 @@ class OrdersService:
         add_routes(app.web.web_app, services)
         stream = app.web.web_app[MENU_STREAM]
         self.kept.gauge(metrics.MENU_STREAMS).set_function(lambda: stream.connected)
+        self._bound_connections()
         add_internal_routes(app.web.web_app, self.own, self.tokens)
         app.agent(app.topic(ORDER_COMMANDS, key_type=bytes, value_type=bytes), name="orders", concurrency=1)(
             self._run_agent
@@ -175,6 +179,13 @@ class OrdersService:
         app.before_start.append(self._start)
         app.before_stop.append(self._drain)
         app.after_stop.append(self._stop)
+
+    def _bound_connections(self) -> None:
+        crowd, reading, kept = self.app.web.web_app[CROWD], self.app.web.web_app[READING], self.kept
+        crowd.reserved_port = self._port
+        kept.gauge(metrics.CONNECTIONS).set_function(lambda: len(crowd))
+        kept.computed(metrics.TURNED_AWAY, lambda: [(("silent",), crowd.hung_up), (("full",), crowd.sent_away)])
+        kept.computed(metrics.BUSY, lambda: [(("orders",), self.edge.refused), (("reads",), reading.refused)])
 
     def _known(self, topic: str, partition: int) -> int:
         return self.writer.lane(topic, partition).known
@@ -290,7 +301,13 @@ class OrdersService:
         while self.not_ready_because() is not None:  # noqa: ASYNC110 - several things make it ready
             await asyncio.sleep(POLL_SECONDS)
         port = self.settings.ports.of("orders_shared")
-        self._shared = web.TCPSite(self.app.web._runner, "0.0.0.0", port, reuse_port=True)  # noqa: S104 - for the pads
+        self._shared = web.TCPSite(
+            self.app.web._runner,
+            "0.0.0.0",  # noqa: S104 - for the pads
+            port,
+            reuse_port=True,
+            backlog=BACKLOG,
+        )
         await self._shared.start()
         log.info("ready", worker=self.name, port=port)
 

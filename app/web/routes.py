@@ -4,6 +4,7 @@ from functools import partial
 
 from aiohttp import web
 
+from app.web.crowd import CROWD, Crowd
 from app.web.fast_menu import FAST_MENU, FastMenu
 from app.web.health import HealthChecks
 from app.web.menu_edits import MenuEdits
@@ -14,9 +15,11 @@ from app.web.middleware import contract, expect_within
 from app.web.orders import PlacingOrders
 from app.web.pages import Pages
 from app.web.reads import Reads
+from app.web.room import Room
 from app.web.services import Services
 from app.web.sessions import Sessions
 
+READING = web.AppKey("reading", Room)
 MENU_STREAM = web.AppKey("menu_stream", MenuStream)
 
 
@@ -32,11 +35,14 @@ def add_routes(application: web.Application, services: Services) -> None:
     if services.settings.menu.cached:
         application[FAST_MENU] = FastMenu(services.menu, menu_pages, services.menu_answered)
     stream = application[MENU_STREAM] = MenuStream(services)
+    limits = services.settings.orders
+    application[CROWD], room = Crowd(limits.max_connections), Room(limits.max_reads)
+    application[READING] = room
     health, pages = HealthChecks(services), Pages(services.settings)
     expect = partial(expect_within, limit=services.settings.orders.body_limit)
     application.middlewares.append(contract)
     application.router.add_post("/orders", orders.place, expect_handler=orders.expect)
-    application.router.add_get("/orders/{order_id}", reads.order)
+    application.router.add_get("/orders/{order_id}", room.bounded(reads.order))
     application.router.add_get("/menu_items", menu.menu_items)
     application.router.add_get("/menu_items/stream", stream.stream)
     application.router.add_get("/menu_items/{item_id}", dish.read)
@@ -44,8 +50,8 @@ def add_routes(application: web.Application, services: Services) -> None:
     application.router.add_patch("/menu_items/{item_id}", dish.patch, expect_handler=expect)
     application.router.add_delete("/menu_items/{item_id}", dish.delete, expect_handler=expect)
     application.router.add_post("/menu_items/{item_id}/sold_out", dish.sold_out, expect_handler=expect)
-    application.router.add_get("/tables/{table_number}", reads.table)
-    application.router.add_get("/tables/{table_number}/orders", reads.orders_of_table)
+    application.router.add_get("/tables/{table_number}", room.bounded(reads.table))
+    application.router.add_get("/tables/{table_number}/orders", room.bounded(reads.orders_of_table))
     application.router.add_post("/tables/{table_number}/open", sessions.open, expect_handler=expect)
     application.router.add_post("/tables/{table_number}/close", sessions.close, expect_handler=expect)
     application.router.add_get("/health/ready", health.ready)

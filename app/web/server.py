@@ -8,7 +8,8 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
-from app.web.answers import refuse
+from app.web.answers import JSON, refuse
+from app.web.crowd import CROWD, Crowd
 from app.web.fast_menu import FAST_MENU, FastMenu, is_whole
 
 _log = structlog.get_logger(__name__)
@@ -16,14 +17,25 @@ _log = structlog.get_logger(__name__)
 # A pad that is used less often connects anew. Each open connection takes one of the process's file descriptors.
 IDLE_SECONDS = 75.0
 
+_NO_ROOM = b'{"error":"Service unavailable"}'
+FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: %b; charset=utf-8\r\nContent-Length: %d\r\n"
+    b"Retry-After: 1\r\nConnection: close\r\n\r\n%b" % (JSON.encode(), len(_NO_ROOM), _NO_ROOM)
+)
+
 
 class ContractHandler(RequestHandler):
     """One connection; it ends after `IDLE_SECONDS` without a whole request, or with an answer that nobody reads."""
 
-    __slots__ = ("_fast_menu", "_idle_check", "_is_between", "_requests_before")
+    __slots__ = ("_crowd", "_fast_menu", "_idle_check", "_is_between", "_requests_before")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, and look from time to time whether the connection is still used."""
+        """Begin, and look from time to time whether the connection is still used; or end, where there is no room."""
+        self._crowd = cast(ContractServer, self._manager).crowd
+        self._idle_check: asyncio.TimerHandle | None = None
+        if self._crowd is not None and not self._crowd.come(self, _port_of(transport)):
+            self._send_away(cast(asyncio.Transport, transport))
+            return
         super().connection_made(transport)
         self._fast_menu = cast(ContractServer, self._manager).fast_menu
         self._is_between = True  # two requests: all that came was whole requests, one a chunk
@@ -32,11 +44,38 @@ class ContractHandler(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
+        if self._idle_check is None:
+            return  # there was no room
         self._idle_check.cancel()
+        if self._crowd is not None:
+            self._crowd.leave(self)
         super().connection_lost(exc)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is asked now."""
+        return not self._request_in_progress
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether anything was asked, ever."""
+        return self._request_count > 0
+
+    def hang_up(self) -> None:
+        """Close at once: others need the room."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _send_away(self, transport: asyncio.Transport) -> None:
+        transport.write(FULL)
+        transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Take a chunk: a plain read of the menu is answered at once, all else is aiohttp's."""
+        if self._idle_check is None:
+            return  # there was no room
+        if self._crowd is not None:
+            self._crowd.heard(self)
         # aiohttp itself calls with nothing, to have its parser go on.
         if data and self._fast_menu is not None and self._is_between:
             answer = self._fast_menu.answer(data) if self._is_at_rest else None
@@ -101,10 +140,17 @@ class ContractHandler(RequestHandler):
         return response
 
 
+def _port_of(transport: asyncio.BaseTransport) -> int:
+    """At which port of ours a connection came; 0 where it is no TCP."""
+    name = transport.get_extra_info("sockname")
+    return int(name[1]) if isinstance(name, tuple) and len(name) > 1 else 0
+
+
 class ContractServer(web.Server):
-    """Makes our handler for each connection; `fast_menu` answers reads of the menu, where there is one."""
+    """Makes our handler for each connection; `fast_menu` answers reads of the menu, `crowd` bounds connections."""
 
     fast_menu: FastMenu | None = None
+    crowd: Crowd | None = None
 
     def __call__(self) -> RequestHandler:
         """A handler for a new connection."""
@@ -121,4 +167,5 @@ class ContractRunner(web.AppRunner):
         # aiohttp has no way to name the server's or the handler's class; can go when it has.
         server.__class__ = ContractServer
         cast(ContractServer, server).fast_menu = self._app.get(FAST_MENU)
+        cast(ContractServer, server).crowd = self._app.get(CROWD)
         return server
