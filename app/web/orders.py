@@ -4,7 +4,7 @@ import asyncio
 from time import perf_counter
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import ValidationError
 
 from app.domain.ids import fingerprint, order_id
@@ -13,6 +13,7 @@ from app.ports import SAMPLED, UnavailableError
 from app.web.access import holder
 from app.web.answers import INVALID_ITEM, MENU_CHANGED, answer, not_ready, refuse, slow_down
 from app.web.bodies import read_body
+from app.web.fast_refusal import FastRefusal
 from app.web.forms import amount, lines_read, order_read
 from app.web.judging import Judged, judge
 from app.web.middleware import REQUEST_KEY, expect_within
@@ -32,6 +33,7 @@ class PlacingOrders:
     """
 
     def __init__(self, services: Services) -> None:
+        self.door = FastRefusal(services.admission, services.watch)
         self._services = services
         self._limits = services.settings.orders
         self._currency = services.settings.restaurant.currency
@@ -74,7 +76,7 @@ class PlacingOrders:
             return "invalid_request", refuse(400, describe(error))
         if claims.role != "pad" or claims.table != order["table_number"]:
             return "forbidden", refuse(403)
-        if seconds := self._services.admission.wait_of(claims.table):
+        if seconds := self.door.wait_of(request.headers[hdrs.AUTHORIZATION][7:], claims.table):
             return "rate_limited", slow_down(seconds)
         if request.transport is None:
             raise ConnectionResetError("the guest has gone, and would send the same again")

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from app.web.crowd import CROWD, Crowd
 from app.web.fast_menu import FAST_MENU, FastMenu
+from app.web.fast_refusal import FAST_REFUSAL
 from app.web.health import HealthChecks
 from app.web.menu_edits import MenuEdits
 from app.web.menu_pages import MenuPages
@@ -34,6 +35,7 @@ def add_routes(application: web.Application, services: Services) -> None:
     menu, dish = MenuReads(services, menu_pages, services.menu_answered), MenuEdits(services)
     if services.settings.menu.cached:
         application[FAST_MENU] = FastMenu(services.menu, menu_pages, services.menu_answered)
+    application[FAST_REFUSAL] = orders.door
     stream = application[MENU_STREAM] = MenuStream(services)
     limits = services.settings.orders
     application[CROWD], room = Crowd(limits.max_connections), Room(limits.max_reads)
