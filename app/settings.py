@@ -239,7 +239,7 @@ class Admission(Group):
         default=2.0, gt=1, le=60, description="s that a command may stand in the log; looked at once a second only"
     )
     usual: int = Field(
-        default=6, ge=1, description="orders of a table that are let through whatever the load; a round and its extras"
+        default=5, ge=1, description="orders of a table that are let through whatever the load; a round and its extras"
     )
     usual_within: float = Field(default=60.0, gt=0, description="s in which a table has as many orders again")
     longest: int = Field(default=30, ge=1, le=3600, description="s; a pad is never told to wait longer")

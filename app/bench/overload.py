@@ -22,7 +22,13 @@ NORMAL_TIMES, NORMAL_LEAST = 2.0, 50.0  # above the calm p99 by so much, or belo
 
 # Without any limit, to find what can be taken; and with those of the load alone.
 UNLIMITED: Mapping[str, str] = {"BISTRO92_LIMITS__ENABLED": "false", "BISTRO92_ADMISSION__ENABLED": "false"}
-LIMITED: Mapping[str, str] = {"BISTRO92_LIMITS__ENABLED": "true"}
+LIMITED: Mapping[str, str] = {
+    "BISTRO92_LIMITS__ENABLED": "true",
+    "BISTRO92_LIMITS__TABLE_PER_MINUTE": "0",
+    "BISTRO92_LIMITS__SOURCE_WRITES_PER_MINUTE": "0",
+    "BISTRO92_LIMITS__SOURCE_READS_PER_MINUTE": "0",
+    "BISTRO92_LIMITS__ADDRESS_PER_MINUTE": "0",
+}
 
 
 @dataclass(frozen=True)

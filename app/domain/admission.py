@@ -40,7 +40,7 @@ class AdmissionRules:
     cut: float = 0.9
     back: float = 1.0
     floor: float = 10.0
-    usual: int = 6
+    usual: int = 5
     usual_within: float = 60.0
     longest: int = 30  # s that a guest is asked to wait at most
 
