@@ -212,7 +212,7 @@ class Orders(Group):
     max_connections: int = Field(
         default=4000,
         ge=1,
-        description="that one worker holds open, 20 KB each; at most its open files less 256. Past it those that were "
+        description="that one worker holds open, 6 KB each; at most its open files less 256. Past it those that were "
         "silent longest are closed",
     )
     max_in_flight: int = Field(

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+from time import process_time
 
 from app.bench import load
 from app.bench.flood import Flood, flooding
@@ -43,6 +45,7 @@ class Overload:
     p99: float
     answers: dict[str, int]
     unsent: int
+    generator: float
     violations: int
     first_violations: list[str]
     calm_p99: float
@@ -76,6 +79,7 @@ class Overload:
                 ("p50, p99", f"{self.p50:.0f} ms, {self.p99:.0f} ms, from when they were due"),
                 ("answers", counts(self.answers)),
                 ("violations", str(self.violations)),
+                ("the load took", f"{self.generator:.2f} cores"),
                 ("p99 before", f"{self.calm_p99:.0f} ms at {100 * CALM_SHARE:.0f} % of what can be taken"),
                 (
                     "as before",
@@ -108,9 +112,11 @@ async def run(stack: Stack, can: float, seconds: float, *, tables: int, acks: Pa
     try:
         async with flooding(plan, tally) as flood:
             await _phase(flood, tally, CALM_SHARE * can, WARM)
-            calm = max(second.p99 for second in await _phase(flood, tally, CALM_SHARE * can, CALM))
+            calm = median(second.p99 for second in await _phase(flood, tally, CALM_SHARE * can, CALM))
             meter = Meter([(name, pid) for name, pid in stack.pids() if name.startswith("orders-")])
+            cpu = process_time()
             timeline = await _phase(flood, tally, TIMES * can, seconds)
+            cpu = process_time() - cpu
             p50, p99 = tally.series.percentiles(0.5, 0.99)
             accepted, answers, unsent = tally.series.count, dict(sorted(tally.statuses.items())), flood.unsent
             usages = meter.read()
@@ -126,6 +132,7 @@ async def run(stack: Stack, can: float, seconds: float, *, tables: int, acks: Pa
         p99=p99,
         answers=answers,
         unsent=unsent,
+        generator=cpu / seconds,
         violations=tally.violations,
         first_violations=tally.first_violations,
         calm_p99=calm,
