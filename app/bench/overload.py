@@ -20,6 +20,7 @@ TIMES = 3.0  # what can be taken
 CALM_SHARE = 0.3  # of what can be taken, before and after
 CLOSED_TABLES = 32
 CLOSED, WARM, CALM, AFTER = 10.0, 20.0, 10.0, 20.0  # s
+STEADY = 3  # seconds in a row; a machine that is shared has a late one now and then
 NORMAL_TIMES, NORMAL_LEAST = 2.0, 50.0  # above the calm p99 by so much, or below so many ms, is as normal
 
 # Without any limit, to find what can be taken; and with those of the load alone.
@@ -154,7 +155,7 @@ async def _phase(flood: Flood, tally: Tally, rate: float, seconds: float) -> Seq
 
 
 def recovered(after: Sequence[Second], normal: float) -> float | None:
-    """The second (from 0) from which on each p99 is at most `normal` ms; None where the last one is not."""
-    late = [number for number, second in enumerate(after) if second.p99 > normal or not second.count]
-    first = late[-1] + 1 if late else 0
-    return float(first) if first < len(after) else None
+    """The second (from 0) from which on `STEADY` in a row have a p99 of at most `normal` ms; None without any."""
+    is_normal = [bool(second.count) and second.p99 <= normal for second in after]
+    starts = range(len(after) - STEADY + 1)
+    return next((float(first) for first in starts if all(is_normal[first : first + STEADY])), None)

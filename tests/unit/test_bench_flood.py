@@ -68,7 +68,13 @@ def seconds(*p99: float) -> list[Second]:
 
 @pytest.mark.parametrize(
     ("p99", "after"),
-    [((9, 9, 9), 0.0), ((900, 80, 20, 9), 2.0), ((900, 9, 80, 9), 3.0), ((9, 9, 80), None), ((-1, -1, 9), 2.0)],
+    [
+        ((9, 9, 9), 0.0),
+        ((900, 80, 20, 9, 9), 2.0),
+        ((900, 9, 9, 9, 80, 9), 1.0),
+        ((9, 9, 80, 9, 9), None),
+        ((-1, -1, 9, 9, 9), 2.0),
+    ],
 )
-def test_all_is_as_before_from_the_last_late_second_on(p99: tuple[float, ...], after: float | None) -> None:
+def test_all_is_as_before_from_three_seconds_in_a_row_on(p99: tuple[float, ...], after: float | None) -> None:
     assert recovered(seconds(*p99), normal=50.0) == after
