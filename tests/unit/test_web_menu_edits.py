@@ -3,11 +3,15 @@
 import asyncio
 import json
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from app.domain.claims import Claims
+from app.ports import MenuTooLargeError
 from app.web.shapes import MAX_DETAIL
 from tests.house import Client, House, Reply, serving
 
@@ -391,6 +395,31 @@ async def test_only_managers_and_operators_change_the_menu(method: str, item_id:
         assert house.editor.revisions == []
         assert (await change(client, method, item_id, body, "operator", **headers)).status < 300
     assert house.editor.revisions[0].who == "operator"
+
+
+async def test_the_history_names_the_manager_whom_the_token_names() -> None:
+    house = House()
+    anna = Claims("manager", 2**40, name="anna")
+    house.services = replace(house.services, tokens=SimpleNamespace(verify=lambda token: anna))
+    async with serving(house) as client:
+        for method, item_id, body in (*EDITS[:2], EDITS[3], EDITS[2]):
+            headers = {} if method == "PUT" else {"If_Match": "*"}
+            assert (await change(client, method, item_id, body, **headers)).status < 300
+    assert {made.who for made in house.editor.revisions} == {"manager anna"}
+    assert len(house.editor.revisions) == 4
+
+
+async def test_a_menu_that_has_grown_too_large_is_said_to_be() -> None:
+    house = House()
+
+    async def too_large(edit: Any, who: str, what: str) -> Any:
+        raise MenuTooLargeError("the menu takes 9000000 bytes, at most 8388608 are allowed")
+
+    house.editor.apply = too_large  # type: ignore[method-assign]
+    async with serving(house) as client:
+        reply = await put(client, "m9", TART)
+    assert (reply.status, reply.body["error"]) == (413, "Payload too large")
+    assert "at most 8388608" in reply.body["detail"]
 
 
 @pytest.mark.parametrize(("method", "item_id", "body"), EDITS)
