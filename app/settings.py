@@ -18,6 +18,7 @@ FILE_VARIABLE = "BISTRO92_SETTINGS_FILE"
 DEFAULT_FILE = "bistro92.toml"
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
+Origin = Annotated[str, Field(pattern=r"^https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?$")]
 UnixPathLimit = 100  # sun_path holds 108 bytes on Linux; some room for the socket's own name
 
 
@@ -197,6 +198,15 @@ class Tokens(Group):
     live_keys: int = Field(default=2, ge=1, le=10, description="so that a key is rotated without a logged-out pad")
 
 
+class Web(Group):
+    """What browsers are told."""
+
+    cors_origins: tuple[Origin, ...] = Field(
+        default=(),
+        description="whose pages may call the interface, like https://pads.example.org; pads themselves need none",
+    )
+
+
 class Orders(Group):
     """Limits and bounds of the orders service."""
 
@@ -281,6 +291,7 @@ class Settings(BaseSettings):
     redis: Redis = Redis()
     menu: Menu = Menu()
     tokens: Tokens = Tokens()
+    web: Web = Web()
     orders: Orders = Orders()
     audit: Audit = Audit()
     monitor: Monitor = Monitor()

@@ -5,6 +5,7 @@ from functools import partial
 from aiohttp import web
 
 from app.web.fast_menu import FAST_MENU, FastMenu
+from app.web.headers import add_headers
 from app.web.health import HealthChecks
 from app.web.menu_edits import MenuEdits
 from app.web.menu_pages import MenuPages
@@ -27,10 +28,11 @@ def add_routes(application: web.Application, services: Services) -> None:
     application, or earlier by `application[MENU_STREAM].stop()`.
     """
     orders, reads, sessions = PlacingOrders(services), Reads(services), Sessions(services)
+    headers = add_headers(application, services.settings.web)
     menu_pages = MenuPages(services.menu, services.settings)
     menu, dish = MenuReads(services, menu_pages, services.menu_answered), MenuEdits(services)
     if services.settings.menu.cached:
-        application[FAST_MENU] = FastMenu(services.menu, menu_pages, services.menu_answered)
+        application[FAST_MENU] = FastMenu(services.menu, menu_pages, headers, services.menu_answered)
     stream = application[MENU_STREAM] = MenuStream(services)
     health, pages = HealthChecks(services), Pages(services.settings)
     expect = partial(expect_within, limit=services.settings.orders.body_limit)
