@@ -11,7 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, cast
@@ -43,7 +43,7 @@ class Key:
 
     number: int
     id: str
-    secret: bytes
+    secret: bytes = field(repr=False)
 
 
 class Keys:

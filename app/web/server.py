@@ -86,14 +86,14 @@ class ContractHandler(RequestHandler):
         request: web.BaseRequest,
         status: int = 500,
         exc: BaseException | None = None,
-        message: str | None = None,
+        message: str | None = None,  # noqa: ARG002 - it quotes what came, tokens too
     ) -> web.StreamResponse:
         """The answer to what could not be parsed, or failed outside the views; the connection closes after it."""
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun already, another cannot follow")
         if isinstance(exc, HttpProcessingError):
             # A client's mistake, not ours: no traceback of it in the log.
-            _log.info("not HTTP", remote=request.remote, reason=(message or "")[:200])
+            _log.info("not HTTP", remote=request.remote, reason=type(exc).__name__)
             response = refuse(400, "this is not HTTP as the server reads it")
         else:
             _log.error("request failed outside the views", status=status, exc_info=exc)
