@@ -18,6 +18,8 @@ from app.web.reads import Reads
 from app.web.services import Services
 from app.web.sessions import Sessions
 
+# Not the stream: whoever asks what may be done there is not to be told of a dish's methods.
+_DISH = "/menu_items/{item_id:(?!stream$)[^{}/]+}"
 MENU_STREAM = web.AppKey("menu_stream", MenuStream)
 
 
@@ -41,11 +43,11 @@ def add_routes(application: web.Application, services: Services) -> None:
     application.router.add_get("/orders/{order_id}", reads.order)
     application.router.add_get("/menu_items", menu.menu_items)
     application.router.add_get("/menu_items/stream", stream.stream)
-    application.router.add_get("/menu_items/{item_id}", dish.read)
-    application.router.add_put("/menu_items/{item_id}", dish.put, expect_handler=expect)
-    application.router.add_patch("/menu_items/{item_id}", dish.patch, expect_handler=expect)
-    application.router.add_delete("/menu_items/{item_id}", dish.delete, expect_handler=expect)
-    application.router.add_post("/menu_items/{item_id}/sold_out", dish.sold_out, expect_handler=expect)
+    application.router.add_get(_DISH, dish.read)
+    application.router.add_put(_DISH, dish.put, expect_handler=expect)
+    application.router.add_patch(_DISH, dish.patch, expect_handler=expect)
+    application.router.add_delete(_DISH, dish.delete, expect_handler=expect)
+    application.router.add_post(f"{_DISH}/sold_out", dish.sold_out, expect_handler=expect)
     application.router.add_get("/tables/{table_number}", reads.table)
     application.router.add_get("/tables/{table_number}/orders", reads.orders_of_table)
     application.router.add_post("/tables/{table_number}/open", sessions.open, expect_handler=expect)

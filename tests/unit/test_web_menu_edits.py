@@ -354,13 +354,23 @@ async def test_every_mistake_is_told_at_once() -> None:
     assert [part.partition(":")[0] for part in detail.split("; ") if ": " in part] == ["price", "station", "picture"]
 
 
-async def test_an_id_that_is_none_or_a_path_of_its_own_names_no_dish() -> None:
+async def test_an_id_that_is_none_names_no_dish() -> None:
     house = House()
     async with serving(house) as client:
-        for item_id in ("stream", "a%20b", "x" * 65, "%00"):
+        for item_id in ("a%20b", "x" * 65, "%00"):
             assert (await put(client, item_id, TART)).status == 400
             assert (await patch(client, item_id, {"price": 1}, If_Match="*")).status == 404
             assert (await delete(client, item_id, If_Match="*")).status == 404
+    assert house.editor.revisions == []
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+async def test_the_stream_of_the_menu_is_no_dish(method: str) -> None:
+    house = House()
+    async with serving(house) as client:
+        headers = {"Authorization": "Bearer manager", "If-Match": "*"}
+        async with client._session.request(method, f"{client.url}/menu_items/stream", headers=headers) as answer:
+            assert (answer.status, answer.headers["Allow"]) == (405, "GET,HEAD,OPTIONS")
     assert house.editor.revisions == []
 
 
