@@ -33,7 +33,6 @@ _OF_A_BROWSER = {"sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site"}
 _HARMLESS = _LOOKED_AT | _OF_THE_CLIENT | _OF_THE_WAY | _OF_A_BROWSER
 _whole = re.compile(rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) [!-~]+ HTTP/1\.1\r\n")
 _length = re.compile(rb"\r\ncontent-length: *(\d{1,6})\r\n")
-_ODD = (b"transfer-encoding", b"content-encoding", b"upgrade")
 
 
 class _Asked(NamedTuple):
@@ -132,10 +131,12 @@ def is_whole(chunk: bytes) -> bool:
     if not 4 <= end <= len(chunk) <= _MAX_WHOLE or not _whole.match(chunk):
         return False
     head = chunk[:end].lower()
-    if any(odd in head for odd in _ODD) or head.count(b"\n") != head.count(b"\r\n"):
+    if b"transfer-encoding" in head or b"content-encoding" in head or b"upgrade" in head:
+        return False
+    if head.count(b"\n") != head.count(b"\r\n"):
         return False
     lengths = head.count(b"content-length")
     if lengths == 0:
         return end == len(chunk)
-    length = _length.search(head)
+    length = _length.match(head, head.find(b"\r\ncontent-length"))
     return lengths == 1 and length is not None and int(length[1]) == len(chunk) - end
