@@ -4,6 +4,8 @@ One run judges a request by its table's window and its source's, and takes it fr
 of many requests at once, over any number of workers, exactly as many are let in as may be.
 """
 
+from hashlib import sha1
+
 from app.adapters.redis_batches import Command
 from app.domain.windows import REMEMBERED, Ask, Judgement, Quota, Standing
 
@@ -55,14 +57,27 @@ end
 return table.concat({{refused, wait, table_left, table_reset, source_left, source_reset, known}}, ' ')
 """
 
+# Those of a session stand together, which takes a third of the memory.
+ACCEPT = """
+redis.call('HSET', KEYS[1], ARGV[1], '')
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+
+ALL = (JUDGE, ACCEPT)
+
 _REFUSED = ("", "table", "source")
 
 
-def judge(digest: str, ask: Ask, table: Quota, source: Quota) -> Command:
-    """The command that runs the script of this digest; `judgement` reads its answer."""
+def digest(script: str) -> str:
+    """How Redis names a script."""
+    return sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+
+def judge(ask: Ask, table: Quota, source: Quota, script: str = digest(JUDGE)) -> Command:
+    """The command that judges a request; `judgement` reads its answer."""
     most = table.most if ask.table else 0
     keys = _table_key(ask), _source_key(ask), _orders_key(ask)
-    return ("EVALSHA", digest, 3, *keys, ask.ticket, most, table.span, source.most, source.span, ask.mark)
+    return ("EVALSHA", script, 3, *keys, ask.ticket, most, table.span, source.most, source.span, ask.mark)
 
 
 def judgement(answer: bytes) -> Judgement:
@@ -78,10 +93,9 @@ def give_back(ask: Ask, *, also_source: bool) -> list[Command]:
     return [*commands, ("ZREM", _table_key(ask), ask.ticket)] if ask.table else commands
 
 
-def accepted(ask: Ask) -> list[Command]:
-    """The commands that make an order known; those of a session together, which takes a third of the memory."""
-    key = _orders_key(ask)
-    return [("HSET", key, ask.mark, ""), ("PEXPIRE", key, REMEMBERED)]
+def accepted(ask: Ask, script: str = digest(ACCEPT)) -> Command:
+    """The command that makes an order known."""
+    return "EVALSHA", script, 1, _orders_key(ask), ask.mark, REMEMBERED
 
 
 # What one run looks at has one hash tag, so that it stands on one node of a Redis cluster.

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from hashlib import blake2b, sha1
+from hashlib import blake2b
 
 from app.adapters import limit_script
 from app.adapters.redis_batches import Guard, RedisBatches, Rest
@@ -34,7 +34,6 @@ class SharedLimiter:
         called: Callable[[bool], None] = lambda _: None,
         guard: Guard | None = None,
         clock: Callable[[], int] = monotonic_ms,
-        script: str = limit_script.JUDGE,
     ) -> None:
         limits = settings.limits
         self._table = Quota("table", limits.table_per_minute)
@@ -47,9 +46,8 @@ class SharedLimiter:
         self._held_writers, self._held_readers, self._held_strangers = (HoldOffs(longest, KEYS) for _ in range(3))
         self._watch = watch
         self._clock = clock
-        self._digest = sha1(script.encode(), usedforsecurity=False).hexdigest()  # as Redis names a script
         guard = guard or Rest(time.monotonic)
-        self._redis = RedisBatches(settings.redis_url, settings.redis.timeout, script, guard, called)
+        self._redis = RedisBatches(settings.redis_url, settings.redis.timeout, limit_script.ALL, guard, called)
         self._both_until = 0
         self._prefix = os.urandom(6).hex()
         self._count = 0
@@ -82,7 +80,7 @@ class SharedLimiter:
         """The order was accepted, now or before: from now on it is known."""
         if verdict.ask is not None and not verdict.is_known:
             self._here.accepted(verdict.ask, self._clock())
-            self._redis.tell(*limit_script.accepted(verdict.ask))
+            self._redis.tell(limit_script.accepted(verdict.ask))
 
     def give_back(self, verdict: Verdict, *, also_source: bool = False) -> None:
         """The request counts no longer for its table, nor, if `also_source`, for who sent it."""
@@ -96,7 +94,7 @@ class SharedLimiter:
 
     async def _judge(self, ask: Ask) -> Judgement:
         now = self._clock()
-        answer = await self._redis.ask(limit_script.judge(self._digest, ask, self._table, self._source))
+        answer = await self._redis.ask(limit_script.judge(ask, self._table, self._source))
         if answer is None:
             self._both_until = self._clock() + MINUTE
             self._watch.judged("here")

@@ -31,11 +31,9 @@ class There:
 
     def __init__(self, client: "redis.asyncio.Redis[bytes]") -> None:
         self._redis = client
-        self._digest = ""
 
     async def judge(self, ask: Ask, now: int) -> Judgement:
-        self._digest = self._digest or await self._redis.script_load(IN_VIRTUAL_TIME)
-        command = limit_script.judge(self._digest, ask, TABLE, SOURCE)
+        command = limit_script.judge(ask, TABLE, SOURCE, limit_script.digest(IN_VIRTUAL_TIME))
         return limit_script.judgement(await self._redis.execute_command(*command, now))
 
     async def give_back(self, ask: Ask, *, also_source: bool) -> None:
@@ -43,8 +41,7 @@ class There:
             await self._redis.execute_command(*command)
 
     async def accepted(self, ask: Ask, now: int) -> None:
-        for command in limit_script.accepted(ask):
-            await self._redis.execute_command(*command)
+        await self._redis.execute_command(*limit_script.accepted(ask))
 
 
 @pytest.fixture
@@ -52,6 +49,8 @@ async def there(stack: Stack) -> AsyncIterator[There]:
     """The script in a Redis that is empty."""
     async with redis.asyncio.Redis.from_url(stack.settings.redis_url) as client:
         await empty(client)
+        for script in (IN_VIRTUAL_TIME, limit_script.ACCEPT):
+            await client.script_load(script)
         yield There(client)
 
 
@@ -189,7 +188,7 @@ async def test_while_redis_is_away_each_worker_limits_alone_and_no_order_is_lost
     restaurant: Restaurant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for limiter in restaurant.limiters:
-        away = RedisBatches("redis://127.0.0.1:1/0", 0.1, limit_script.JUDGE, Rest(asyncio.get_running_loop().time))
+        away = RedisBatches("redis://127.0.0.1:1/0", 0.1, limit_script.ALL, Rest(asyncio.get_running_loop().time))
         monkeypatch.setattr(limiter, "_redis", away)
     async with restaurant.open() as (pad, workers):
         replies = [await workers[number % 2].order(order(number, f"id-{number}"), pad) for number in range(14)]

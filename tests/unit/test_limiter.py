@@ -81,9 +81,9 @@ async def test_what_is_given_back_is_given_back_on_both_sides(monkeypatch: Any) 
 async def test_an_accepted_order_is_known_on_both_sides_and_told_to_redis_once(monkeypatch: Any) -> None:
     worker = Worker(monkeypatch)
     worker.limiter.accepted(await worker.order(LET_IN))
-    assert [command[0] for command in worker.redis.told] == ["HSET", "PEXPIRE"]
+    assert [command[0] for command in worker.redis.told] == ["EVALSHA"]
     worker.limiter.accepted(await worker.order(KNOWN))
-    assert len(worker.redis.told) == 2
+    assert len(worker.redis.told) == 1
     assert [(await worker.order(None)).is_known for _ in range(10)] == [True] * 10
 
 

@@ -28,7 +28,7 @@ class Batches(RedisBatches):
 
     def __init__(self) -> None:
         self.clock, self.called = Clock(), list[bool]()
-        super().__init__("redis://127.0.0.1:1/0", TIMEOUT, "return 1", Rest(self.clock), self.called.append)
+        super().__init__("redis://127.0.0.1:1/0", TIMEOUT, (), Rest(self.clock), self.called.append)
         self.batches: list[list[Command]] = []
         self.may_answer = asyncio.Event()
         self.may_answer.set()
@@ -102,7 +102,7 @@ async def test_whatever_fails_nobody_waits_for_ever_and_it_is_told_once(wrong: E
 
 
 async def test_a_redis_that_is_not_there_is_no_answer() -> None:
-    redis = RedisBatches("redis://127.0.0.1:1/0", TIMEOUT, "return 1", Rest(Clock()))
+    redis = RedisBatches("redis://127.0.0.1:1/0", TIMEOUT, (), Rest(Clock()))
     with structlog.testing.capture_logs():
         assert await redis.ask(("PING",)) is None
     await redis.stop()
