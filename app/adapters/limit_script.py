@@ -29,10 +29,9 @@ local function look(key, most, span)
   return math.max(0, most - used), oldest[2] + span - now
 end
 
-local function take(key, most, span)
+local function take(key, span)
   redis.call('ZADD', key, now, ARGV[1])
   redis.call('PEXPIRE', key, span)
-  return look(key, most, span)
 end
 
 local table_most, table_span, source_most, source_span =
@@ -47,11 +46,15 @@ if source_left == 0 then
   refused, wait = 2, source_reset
   if is_full then wait = math.max(wait, table_reset) end
 else
-  if source_most > 0 then source_left, source_reset = take(KEYS[2], source_most, source_span) end
+  if source_most > 0 then
+    take(KEYS[2], source_span)
+    source_left = source_left - 1
+  end
   if is_full then
     refused, wait = 1, table_reset
   elseif table_most > 0 and known == 0 then
-    table_left, table_reset = take(KEYS[1], table_most, table_span)
+    take(KEYS[1], table_span)
+    table_left = table_left - 1
   end
 end
 return table.concat({{refused, wait, table_left, table_reset, source_left, source_reset, known}}, ' ')

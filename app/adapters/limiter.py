@@ -115,7 +115,7 @@ class SharedLimiter:
         now = self._clock()
         if held := holds.wait(key, now):
             return self._limited(Verdict("held_off", held, quota, None))
-        window = windows.of(key)
+        window = windows.of(key, now)
         standing = window.standing(quota, now)
         if standing.left == 0:
             return self._limited(Verdict(quota.name, holds.hold(key, standing.reset, now), quota, standing))

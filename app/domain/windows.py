@@ -48,6 +48,11 @@ class Standing:
     left: int
     reset: int
 
+    @property
+    def with_one_less(self) -> "Standing":
+        """After one more was taken; the oldest leaves as before."""
+        return Standing(self.left - 1, self.reset)
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -109,23 +114,32 @@ class Window:
         self._taken.pop(ticket, None)
 
 
+_NO_WINDOW: tuple[Window | None, int] = (None, 0)
+
+
 class Windows:
-    """Windows by key; at most so many, the one that was looked at longest ago goes first."""
+    """Windows by key; at most so many, the one that was looked at longest ago goes first.
+
+    Those that nobody has looked at for a minute are empty, and go too: memory holds a minute's requests, no more.
+    """
 
     def __init__(self, keys: int) -> None:
         self._keys = keys
-        self._windows: OrderedDict[str, Window] = OrderedDict()
+        self._windows: OrderedDict[str, tuple[Window, int]] = OrderedDict()  # with when it was last looked at
 
-    def of(self, key: str) -> Window:
+    def of(self, key: str, now: int) -> Window:
         """The key's window, an empty one if there is none."""
-        window = self._windows.get(key)
-        if window is None:
-            if len(self._windows) >= self._keys:
-                self._windows.popitem(last=False)
-            window = self._windows[key] = Window()
-        else:
-            self._windows.move_to_end(key)
-        return window
+        window, _ = self._windows.pop(key, _NO_WINDOW)
+        self._windows[key] = (window or Window(), now)
+        while len(self._windows) > self._keys or next(iter(self._windows.values()))[1] <= now - MINUTE:
+            self._windows.popitem(last=False)
+        return self._windows[key][0]
+
+    def give_back(self, key: str, ticket: str) -> None:
+        """Count a request of this key no longer."""
+        window, _ = self._windows.get(key, _NO_WINDOW)
+        if window is not None:
+            window.give_back(ticket)
 
 
 class Writes:
@@ -146,27 +160,27 @@ class Writes:
         """
         is_known = self._knows(ask, now)
         by_table = ask.table != "" and self._table.most > 0
-        table = self._tables.of(ask.table).standing(self._table, now) if by_table else _ALL
-        source = self._sources.of(ask.source).standing(self._source, now) if self._source.most else _ALL
+        of_table, of_source = self._tables.of(ask.table, now), self._sources.of(ask.source, now)
+        table = of_table.standing(self._table, now) if by_table else _ALL
+        source = of_source.standing(self._source, now) if self._source.most else _ALL
         is_full = table.left == 0 and not is_known
         if source.left == 0:
             return Judgement("source", max(source.reset, table.reset if is_full else 0), table, source, is_known)
         if self._source.most:
-            self._sources.of(ask.source).take(ask.ticket, now)
-            source = self._sources.of(ask.source).standing(self._source, now)
+            of_source.take(ask.ticket, now)
+            source = source.with_one_less
         if is_full:
             return Judgement("table", table.reset, table, source, is_known)
         if by_table and not is_known:
-            self._tables.of(ask.table).take(ask.ticket, now)
-            table = self._tables.of(ask.table).standing(self._table, now)
+            of_table.take(ask.ticket, now)
+            table = table.with_one_less
         return Judgement("", 0, table, source, is_known)
 
     def give_back(self, ask: Ask, *, also_source: bool) -> None:
         """Let a request count no longer for its table, nor, if `also_source`, for who sent it."""
-        if ask.table:
-            self._tables.of(ask.table).give_back(ask.ticket)
+        self._tables.give_back(ask.table, ask.ticket)
         if also_source:
-            self._sources.of(ask.source).give_back(ask.ticket)
+            self._sources.give_back(ask.source, ask.ticket)
 
     def accepted(self, ask: Ask, now: int) -> None:
         """Know the order from now on."""

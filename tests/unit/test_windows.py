@@ -82,12 +82,23 @@ def test_a_limit_that_was_lowered_waits_for_all_that_are_too_many() -> None:
 
 def test_memory_is_bounded_and_the_oldest_goes_first() -> None:
     windows, quota = Windows(keys=2), Quota("source", 1)
-    windows.of("a").take("1", NOW)
-    windows.of("b").take("2", NOW)
-    windows.of("a")
-    windows.of("c").take("3", NOW)
-    assert [windows.of(key).standing(quota, NOW).left for key in ("a", "c")] == [0, 0]
-    assert windows.of("b").standing(quota, NOW).left == 1
+    windows.of("a", NOW).take("1", NOW)
+    windows.of("b", NOW).take("2", NOW)
+    windows.of("a", NOW)
+    windows.of("c", NOW).take("3", NOW)
+    assert [windows.of(key, NOW).standing(quota, NOW).left for key in ("a", "c")] == [0, 0]
+    assert windows.of("b", NOW).standing(quota, NOW).left == 1
+
+
+def test_who_has_asked_nothing_for_a_minute_takes_no_memory() -> None:
+    windows = Windows(keys=100_000)
+    for number in range(1000):
+        windows.of(f"pad {number}", NOW + number).take("1", NOW + number)
+    assert len(windows._windows) == 1000
+    windows.of("another", NOW + 500 + MINUTE)
+    assert len(windows._windows) == 500
+    windows.give_back("pad 0", "1")
+    assert "pad 0" not in windows._windows
 
 
 def test_of_more_orders_than_are_remembered_the_oldest_is_forgotten() -> None:
