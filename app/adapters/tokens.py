@@ -150,8 +150,8 @@ class SignedTokens:
         self._seen: frozenset[str] = frozenset()  # in the folder when it was last read
         self._use(keys.load())
 
-    def sign(self, role: Role, table: str = "", session: int = 0) -> str:
-        """A token of this role; a pad's names its table and session."""
+    def sign(self, role: Role, table: str = "", session: int = 0, *, number: int = 0) -> str:
+        """A token of this role; a pad's names its table and session. Those of several numbers differ."""
         now = int(self._clock())
         payload: dict[str, Any] = {
             "iss": self._issuer,
@@ -162,6 +162,8 @@ class SignedTokens:
         }
         if table:
             payload |= {"table": table, "session": session}
+        if number:
+            payload["jti"] = str(number)
         return jwt.encode(payload, self._signing.secret, algorithm=ALGORITHM, headers={"kid": self._signing.id})
 
     def verify(self, token: str) -> Claims | None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.adapters.limiter import SharedLimiter
+from app.cli.token import Floor
 from app.domain.windows import Limited
 from app.settings import Settings
 from app.web.openapi import describe_api
@@ -221,6 +222,15 @@ async def test_staff_change_as_much_as_a_hand_can_and_are_told_when_to_go_on() -
         house.clock.wait(60)
         house.clock.wait(240)
         assert (await client.post("/tables/T4/open", "manager")).status == 201
+
+
+async def test_who_has_the_keys_opens_a_whole_house_at_once() -> None:
+    house = LimitedHouse()
+    tables = tuple(f"T{number}" for number in range(150))
+    async with serving(house) as client:
+        floor = Floor(client.url, lambda number: f"operator/{number}")
+        assert await floor.each(tables, floor.open) == [1] * 150
+        assert await floor.each(tables, floor.close) == [1] * 150
 
 
 async def test_a_change_that_could_not_be_made_costs_nothing() -> None:
