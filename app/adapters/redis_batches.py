@@ -65,9 +65,8 @@ class RedisBatches:
         guard: Guard,
         called: Callable[[bool], None] = lambda _: None,
     ) -> None:
-        pool = redis.asyncio.ConnectionPool.from_url(
-            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
-        )
+        # A timeout of the library's own is one for each read: of a batch, all together must be in time.
+        pool = redis.asyncio.ConnectionPool.from_url(url, socket_timeout=None, retry=Retry(NoBackoff(), 0))
         self._connection = pool.make_connection()  # type: ignore[no-untyped-call]  # the library's
         self._timeout = timeout
         self._scripts = scripts
@@ -103,18 +102,15 @@ class RedisBatches:
             self._sender = asyncio.get_running_loop().create_task(self._send_all())
 
     async def _send_all(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._queue:
             batch, self._queue = self._queue, []
-            late = loop.call_later(self._timeout, self._give_up, batch)
             try:
-                answers = await self._send([command for command, _ in batch])
+                async with asyncio.timeout(self._timeout):
+                    answers = await self._send([command for command, _ in batch])
             except Exception as error:  # noqa: BLE001 - whatever it is, guests must not wait for ever
                 self._failed(batch, str(error) or repr(error))
             else:
                 self._answered(batch, answers)
-            finally:
-                late.cancel()
         self._sender = None
 
     async def _send(self, commands: list[Command]) -> list[Any]:
@@ -160,15 +156,12 @@ class RedisBatches:
                 future.set_result(answer)
 
     def _failed(self, batch: Batch, reason: str) -> None:
+        """Those who wait for this batch go on without, and so do those behind it."""
+        self._guard.told(False)
         self._called(False)
         if not self._is_away:
             self._is_away = True
             log.warning("redis cannot be used for the limits: each worker limits alone", reason=reason)
-        self._give_up(batch)
-
-    def _give_up(self, batch: Batch) -> None:
-        """Those who wait for this batch go on without, and so do those behind it."""
-        self._guard.told(False)
         for _, future in (*batch, *self._queue):
             if future is not None and not future.done():
                 future.set_result(None)
