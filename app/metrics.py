@@ -93,7 +93,8 @@ ORDER_ANSWERED = Metric(
     "order_answered",
     "requests",
     "Requests to place an order, by what they were answered: accepted, replayed, version_conflict, invalid_item, "
-    "menu_changed, id_reused, session_closed, invalid_request, unauthorized, forbidden, too_large, unavailable, fault",
+    "menu_changed, id_reused, session_closed, invalid_request, unauthorized, forbidden, too_large, "
+    "rate_limited, unavailable, fault",
     ("outcome",),
 )
 ORDER_ANSWER = Metric(
@@ -111,6 +112,26 @@ ORDER_PART = Metric(
 ORDERS_WAITING = Metric("gauge", "orders_waiting", "requests", "Requests that wait for their table's owner")
 COMMANDS_IN_FLIGHT = Metric("gauge", "in_flight", "commands", "Commands decided on that wait for Kafka")
 ORDERS = (ORDER_ANSWERED, ORDER_ANSWER, ORDER_PART, ORDERS_WAITING, COMMANDS_IN_FLIGHT)
+
+# ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+LIMITED = Metric(
+    "counter",
+    "limited",
+    "requests",
+    "Requests refused with 429, by the limit: table, source (a token), address (without a token that holds), held_off "
+    "(a source or address that went on)",
+    ("which",),
+)
+LIMITS_JUDGED = Metric(
+    "counter",
+    "limits_judged",
+    "requests",
+    "Orders and other changes judged by the limits, by where: redis (over all workers), here (Redis is away: by this "
+    "worker alone)",
+    ("where",),
+)
+LIMITS = (LIMITED, LIMITS_JUDGED)
 
 # ── streams: what a process consumes ──────────────────────────────────────────────────────────────────────────────────
 
@@ -235,11 +256,11 @@ MACHINES = (
     PARTITIONS,
 )
 
-ALL = (*AUDIT, *ORDERS, *STREAMS, *STORES, *MENU, *MACHINES)
+ALL = (*AUDIT, *ORDERS, *LIMITS, *STREAMS, *STORES, *MENU, *MACHINES)
 
 # What each kind of process serves. The ledger has no tables to recover, and asks no Redis.
 SERVED: Mapping[str, tuple[Metric, ...]] = {
-    "orders": (*ORDERS, *MENU, *STREAMS, CASSANDRA_CALLS, CASSANDRA_CALL, REDIS_CALLS),
+    "orders": (*ORDERS, *LIMITS, *MENU, *STREAMS, CASSANDRA_CALLS, CASSANDRA_CALL, REDIS_CALLS),
     "ledger": (
         *(metric for metric in STREAMS if metric not in (RECOVERY, RECOVERED, CHANGELOG)),
         *(metric for metric in STORES if metric is not REDIS_CALLS),

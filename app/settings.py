@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from app.domain.addresses import Network, networks
+
 FILE_VARIABLE = "BISTRO92_SETTINGS_FILE"
 DEFAULT_FILE = "bistro92.toml"
 
@@ -230,6 +232,52 @@ class Orders(Group):
     )
 
 
+def _networks(text: str) -> str:
+    networks(text)
+    return text
+
+
+class Limits(Group):
+    """How much a table, a token and an address may ask; past it 429. Each limit is a sliding window of a minute."""
+
+    enabled: bool = Field(default=True, description="false: no limit at all, for load runs with a few tables")
+    table_per_minute: int = Field(
+        default=5,
+        ge=0,
+        description="orders of a table, over all workers, accepted or refused by the menu or version; the kitchen "
+        "cooks for all tables. 0: no limit",
+    )
+    source_writes_per_minute: int = Field(
+        default=100, ge=0, description="requests of a token that change something; no hand is so fast. 0: no limit"
+    )
+    source_reads_per_minute: int = Field(
+        default=600, ge=0, description="reads of a token, per worker; pads look ten times a second at most. 0: no limit"
+    )
+    address_per_minute: int = Field(
+        default=120,
+        ge=0,
+        description="requests of an address, per worker, without a token that holds; all pads of a house share one, "
+        "and may all be logged out at once. 0: no limit",
+    )
+    hold_off_max: float = Field(
+        default=300.0,
+        ge=1,
+        le=86_400,
+        description="s for which who does not stop is held off at most; long for a program that has gone wild, short "
+        "for a guest behind it",
+    )
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
+        default="",
+        description="addresses and networks, comma-separated, whose X-Forwarded-For is believed; empty: none, since "
+        "anybody can send one",
+    )
+
+    @cached_property
+    def proxies(self) -> tuple[Network, ...]:
+        """The trusted proxies."""
+        return networks(self.trusted_proxies)
+
+
 class Audit(Group):
     """How the auditor, which runs beside everything else, looks after the orders."""
 
@@ -293,6 +341,7 @@ class Settings(BaseSettings):
     tokens: Tokens = Tokens()
     web: Web = Web()
     orders: Orders = Orders()
+    limits: Limits = Limits()
     audit: Audit = Audit()
     monitor: Monitor = Monitor()
 

@@ -156,8 +156,11 @@ class SignedTokens:
         self._seen: frozenset[str] = frozenset()  # in the folder when it was last read
         self._use(keys.load())
 
-    def sign(self, role: Role, table: str = "", session: int = 0, name: str = "") -> str:
-        """A token of this role; a pad's names its table and session, staff's may have a name."""
+    def sign(self, role: Role, table: str = "", session: int = 0, name: str = "", *, number: int = 0) -> str:
+        """A token of this role; a pad's names its table and session, staff's may have a name.
+
+        Those of several numbers differ.
+        """
         now = int(self._clock())
         payload: dict[str, Any] = {
             "iss": self._issuer,
@@ -170,6 +173,8 @@ class SignedTokens:
             payload |= {"table": table, "session": session}
         if name:
             payload["name"] = name
+        if number:
+            payload["jti"] = str(number)
         return jwt.encode(payload, self._signing.secret, algorithm=ALGORITHM, headers={"kid": self._signing.id})
 
     def verify(self, token: str) -> Claims | None:

@@ -18,6 +18,7 @@ from app.settings import SettingsError, load
 CONCURRENT = 32  # requests; 3,000 tables take seconds, and guests' orders go on beside them
 RETRY_SECONDS = 30.0  # as long as a service that restarts may need
 PAUSE_SECONDS = 0.5
+REQUESTS_PER_TOKEN = 20  # below the smallest limits.source_writes_per_minute that makes sense
 REQUEST_SECONDS = 15.0  # above the views' own deadline, so that their 503 is seen
 
 
@@ -56,7 +57,7 @@ def command(tables: tuple[str, ...], role: Role, name: str, closing: bool, rotat
     if role != "pad":
         click.echo(tokens.sign(role, name=name))
         return
-    floor = Floor(url or settings.orders_url, tokens.sign("operator"))
+    floor = Floor(url or settings.orders_url, lambda number: tokens.sign("operator", number=number))
     if closing:
         asyncio.run(floor.each(tables, floor.close))
         return
@@ -67,9 +68,11 @@ def command(tables: tuple[str, ...], role: Role, name: str, closing: bool, rotat
 class Floor:
     """The tables of a running stack, seen through its HTTP interface."""
 
-    def __init__(self, url: str, operator_token: str) -> None:
+    def __init__(self, url: str, operator_token: Callable[[int], str]) -> None:
+        """`operator_token` gives tokens by their number, from 1."""
         self._url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {operator_token}"}
+        self._sign = operator_token
+        self._sent = 0
         self._session: aiohttp.ClientSession
         self._reached = False  # once it was, a refused connection is a worker that restarts
 
@@ -82,7 +85,7 @@ class Floor:
                 return await act(table)
 
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
-        async with aiohttp.ClientSession(headers=self._headers, timeout=timeout) as self._session:
+        async with aiohttp.ClientSession(timeout=timeout) as self._session:
             try:
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(at(table)) for table in tables]
@@ -100,6 +103,11 @@ class Floor:
         session: int = (await self._post(table, "close"))["session"]
         return session
 
+    def _headers(self) -> dict[str, str]:
+        """A token may change so much in a minute; who has the keys opens a whole house at once."""
+        self._sent += 1
+        return {"Authorization": f"Bearer {self._sign(1 + self._sent // REQUESTS_PER_TOKEN)}"}
+
     async def _post(self, table: str, action: str) -> Any:
         deadline = time.monotonic() + RETRY_SECONDS
         while True:
@@ -107,7 +115,7 @@ class Floor:
             try:
                 # Quoted, so that a wrong table number is refused there and does not become another path.
                 path = f"{self._url}/tables/{quote(table, safe='')}/{action}"
-                async with self._session.post(URL(path, encoded=True)) as answer:
+                async with self._session.post(URL(path, encoded=True), headers=self._headers()) as answer:
                     self._reached = True
                     if answer.status in (200, 201):
                         return await answer.json()

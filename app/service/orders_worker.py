@@ -15,9 +15,10 @@ from app.adapters.cassandra import CassandraSession
 from app.adapters.dead_letters import KafkaDeadLetters
 from app.adapters.edge import KafkaEdge
 from app.adapters.fatal import end_process
-from app.adapters.figures import MenuFigures, OrderFigures, RedisFigures, StoreFigures
+from app.adapters.figures import LimitFigures, MenuFigures, OrderFigures, RedisFigures, StoreFigures
 from app.adapters.heartbeat import Heartbeat
 from app.adapters.journal import journal_of
+from app.adapters.limiter import SharedLimiter
 from app.adapters.link import Link, link_key
 from app.adapters.log_reader import KafkaLogReader
 from app.adapters.log_writer import KafkaCommands, KafkaLogWriter
@@ -35,7 +36,7 @@ from app.agents.orders import OrdersAgent
 from app.domain.house_clock import HouseClock
 from app.domain.liveness import Vitals
 from app.metrics import Metrics
-from app.ports import UnavailableError
+from app.ports import UNLIMITED, UnavailableError
 from app.service.common import MAX_POLL_SECONDS, App, new_app
 from app.service.streams import Streams
 from app.settings import Settings
@@ -120,10 +121,9 @@ class OrdersService:
         self.owners = FaustOwners(self.app, self.own, lambda: self.tokens.sign("worker"))
         self.cassandra = CassandraSession(settings, StoreFigures(kept).cassandra)
         self.menu_watch = MenuFigures(kept)
-        store, copies = (
-            MenuStore(self.cassandra, settings.menu.revisions),
-            MenuCopies(settings, RedisFigures(kept).called),
-        )
+        redis_called = RedisFigures(kept).called
+        store, copies = MenuStore(self.cassandra, settings.menu.revisions), MenuCopies(settings, redis_called)
+        self.limiter = SharedLimiter(settings, LimitFigures(kept), redis_called)
         self.menu = WorkerMenu(settings, store, copies, self.menu_watch)
         self.announcer = MenuAnnouncer(settings)
         self.editor = StoredMenuEditor(store, copies, self.announcer, self.menu.made)
@@ -151,6 +151,7 @@ class OrdersService:
             watch=self.watch,
             journal=self.journal,
             menu_answered=self.menu_watch.answered,
+            limiter=self.limiter if self.settings.limits.enabled else UNLIMITED,
         )
         add_routes(app.web.web_app, services)
         stream = app.web.web_app[MENU_STREAM]
@@ -313,6 +314,7 @@ class OrdersService:
         await self.link.stop()
         await self.menu_changes.stop()
         await self.menu.stop()
+        await self.limiter.stop()
         await self.cassandra.stop()
         await asyncio.to_thread(self._stop_writers)
         self.journal.flush()

@@ -7,6 +7,7 @@ from aiohttp import hdrs, web
 from app.domain.claims import MANAGERS, STAFF, Claims
 from app.messages import TableState
 from app.web.answers import refuse
+from app.web.limits import limited_read, unauthorized
 from app.web.services import Services
 
 _table_number = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -34,7 +35,9 @@ async def table_for_reading(services: Services, request: web.Request) -> TableSt
     """
     claims = holder(services, request)
     if claims is None:
-        return refuse(401)
+        return unauthorized(services, request)
+    if (refusal := limited_read(services, request)) is not None:
+        return refusal
     table = request.match_info["table_number"]
     if not _table_number.fullmatch(table):
         return refuse(404)
@@ -58,7 +61,7 @@ def manager(services: Services, request: web.Request) -> Claims | web.Response:
     """Who sends a request that managers and operators may send, or why the sender may not."""
     claims = holder(services, request)
     if claims is None:
-        return refuse(401)
+        return unauthorized(services, request)
     return claims if claims.role in MANAGERS else refuse(403)
 
 

@@ -19,6 +19,7 @@ ERRORS: Mapping[int, str] = {
     413: "Payload too large",
     422: "Order id reused",
     428: "Precondition required",
+    429: "Rate limit",
     500: "Internal error",
     503: "Service unavailable",
 }

@@ -26,6 +26,7 @@ from app.web.access import manager
 from app.web.answers import answer_json, refuse
 from app.web.bodies import read_body
 from app.web.forms import menu_entry
+from app.web.limits import limited_write
 from app.web.menu_pages import wall_clock
 from app.web.preconditions import BadRequestError, if_match, must_be_new
 from app.web.services import Services
@@ -80,7 +81,7 @@ class MenuEdits:
         if isinstance(claims, web.Response):
             return claims
         try:
-            return await change(request, body, claims)
+            return await limited_write(self._services, request, lambda: change(request, body, claims))
         except (BadRequestError, DishError) as error:
             return refuse(400, str(error)[:MAX_DETAIL])
         except MenuTooLargeError as error:

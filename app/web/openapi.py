@@ -226,9 +226,26 @@ def _introduction(settings: Settings) -> str:
         "one. An accepted `order_id` gets its first answer again for at least 24 hours, whatever became of version and "
         f"menu. Limits: bodies of {limits.body_limit} bytes, {limits.max_lines} lines in an order, 1 to "
         f"{limits.max_quantity} of a dish in a line, notes of {limits.max_note} characters, {limits.max_modifiers} "
-        "modifiers in a line. Bodies are JSON in UTF-8 whatever their Content-Type; unknown fields are refused; of a "
-        "name that stands twice the last counts. Every answer carries an `X-Request-Id`: the one that was sent, or a "
-        "new one."
+        f"modifiers in a line. {_limits(settings)}Bodies are JSON in UTF-8 whatever their Content-Type; unknown fields "
+        "are refused; of a name that stands twice the last counts. Every answer carries an `X-Request-Id`: the one "
+        "that was sent, or a new one."
+    )
+
+
+def _limits(settings: Settings) -> str:
+    limits = settings.limits
+    if not limits.enabled:
+        return ""
+    told = (
+        (limits.table_per_minute, "orders of a table"),
+        (limits.source_writes_per_minute, "requests of a token that change something"),
+        (limits.source_reads_per_minute, "reads of a token"),
+        (limits.address_per_minute, "requests of an address without a token"),
+    )
+    counts = ", ".join(f"{most} {what}" for most, what in told if most)
+    return (
+        f"In a minute: {counts}; past it 429 with a `Retry-After` after which the same is let in. An accepted order "
+        "that is sent again counts for no table. Answers to orders tell in `RateLimit` what is left. "
     )
 
 
@@ -241,7 +258,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
             for status, (text, schema) in operation.answers.items()
         },
     }
-    for status in operation.refusals:
+    for status in sorted({*operation.refusals, *((429,) if operation.roles else ())}):
         text = operation.notes.get(status, ERRORS[status])
         described["responses"][str(status)] = _response(text, _PROBLEMS.get(status, _ref("Problem")))
     if operation.description:

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError
 
+from app.domain.claims import Claims
 from app.domain.ids import fingerprint, order_id
 from app.messages import Answer, PlaceOrder
 from app.ports import SAMPLED, UnavailableError
@@ -15,6 +16,7 @@ from app.web.answers import INVALID_ITEM, MENU_CHANGED, answer, not_ready, refus
 from app.web.bodies import read_body
 from app.web.forms import amount, lines_read, order_read
 from app.web.judging import Judged, judge
+from app.web.limits import admit_order, unauthorized
 from app.web.middleware import REQUEST_KEY, expect_within
 from app.web.services import Services
 from app.web.shapes import describe, order_request
@@ -67,13 +69,29 @@ class PlacingOrders:
             return "unavailable", not_ready()
         claims = holder(self._services, request)
         if claims is None:
-            return "unauthorized", refuse(401)
+            refusal = unauthorized(self._services, request)
+            return "unauthorized" if refusal.status == 401 else "rate_limited", refusal
         try:
             order = self._shape.validate_json(body)
         except ValidationError as error:
             return "invalid_request", refuse(400, describe(error))
         if claims.role != "pad" or claims.table != order["table_number"]:
             return "forbidden", refuse(403)
+        admission = await admit_order(self._services, request, order, claims.session)
+        if isinstance(admission, web.Response):
+            return "rate_limited", admission
+        try:
+            outcome, response = await self._decide(request, order, claims, began)
+        except BaseException:
+            admission.failed()
+            raise
+        admission.ended(outcome, response)
+        return outcome, response
+
+    async def _decide(
+        self, request: web.Request, order: dict[str, Any], claims: Claims, began: float
+    ) -> tuple[str, web.Response]:
+        """Judge the items, and have the table's owner decide: the outcome's name and the answer."""
         if (shown := order.get("menu_revision")) is not None:
             await self._services.menu.catch_up(shown)
         judged = judge(order["items"], self._services, shown)

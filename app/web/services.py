@@ -6,7 +6,19 @@ from typing import Literal, Protocol
 
 from app.domain.claims import Claims
 from app.domain.house_clock import HouseClock
-from app.ports import NO_JOURNAL, UNWATCHED, Edge, Journal, LiveMenu, MenuEditor, OrderStore, OrderWatch, Owners
+from app.ports import (
+    NO_JOURNAL,
+    UNLIMITED,
+    UNWATCHED,
+    Edge,
+    Journal,
+    Limiter,
+    LiveMenu,
+    MenuEditor,
+    OrderStore,
+    OrderWatch,
+    Owners,
+)
 from app.settings import Settings
 
 MenuResult = Literal["fresh", "not_modified", "stale", "failed"]
@@ -46,3 +58,4 @@ class Services:
     watch: OrderWatch = UNWATCHED
     journal: Journal = NO_JOURNAL
     menu_answered: Answered = unheard
+    limiter: Limiter = UNLIMITED

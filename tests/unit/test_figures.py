@@ -13,7 +13,15 @@ from app import metrics
 from app.adapters import dead_letters
 from app.adapters.cassandra import CassandraSession, Statement
 from app.adapters.dead_letters import KafkaDeadLetters
-from app.adapters.figures import OUTCOMES, LedgerFigures, MenuFigures, OrderFigures, RedisFigures, StoreFigures
+from app.adapters.figures import (
+    OUTCOMES,
+    LedgerFigures,
+    LimitFigures,
+    MenuFigures,
+    OrderFigures,
+    RedisFigures,
+    StoreFigures,
+)
 from app.adapters.menu_copies import MenuCopies
 from app.domain.menu import Menu
 from app.messages import SessionClosed, SessionOpened, order_placed
@@ -41,6 +49,19 @@ def test_every_outcome_that_is_promised_is_counted_from_nought() -> None:
     assert read(kept, metrics.ORDER_ANSWERED, outcome="fault") == 1
     assert read(kept, metrics.ORDER_ANSWER) == 3
     assert read(kept, metrics.ORDER_ANSWER, "_bucket", le="0.25") == 1
+
+
+def test_refusals_are_counted_by_limit_and_what_was_judged_by_where() -> None:
+    kept = Metrics()
+    figures = LimitFigures(kept)
+    for which in ("table", "source", "address", "held_off"):
+        assert which in metrics.LIMITED.meaning
+        assert read(kept, metrics.LIMITED, which=which) == 0
+        figures.limited(cast(Any, which))
+        assert read(kept, metrics.LIMITED, which=which) == 1
+    for where in ("redis", "here"):
+        figures.judged(cast(Any, where))
+        assert read(kept, metrics.LIMITS_JUDGED, where=where) == 1
 
 
 def test_every_part_that_is_promised_is_measured() -> None:
