@@ -93,8 +93,8 @@ ORDER_ANSWERED = Metric(
     "order_answered",
     "requests",
     "Requests to place an order, by what they were answered: accepted, replayed, version_conflict, invalid_item, "
-    "menu_changed, id_reused, session_closed, invalid_request, unauthorized, forbidden, too_large, "
-    "rate_limited, unavailable, fault",
+    "menu_changed, id_reused, session_closed, invalid_request, unauthorized, forbidden, too_large, rate_limited, "
+    "unavailable, fault",
     ("outcome",),
 )
 ORDER_ANSWER = Metric(
@@ -111,7 +111,40 @@ ORDER_PART = Metric(
 )
 ORDERS_WAITING = Metric("gauge", "orders_waiting", "requests", "Requests that wait for their table's owner")
 COMMANDS_IN_FLIGHT = Metric("gauge", "in_flight", "commands", "Commands decided on that wait for Kafka")
-ORDERS = (ORDER_ANSWERED, ORDER_ANSWER, ORDER_PART, ORDERS_WAITING, COMMANDS_IN_FLIGHT)
+ADMISSION_SHARE = Metric(
+    "gauge",
+    "admission",
+    "share",
+    "Of the order requests that come in, the part that is let through by the load, 0 to 1",
+)
+ADMISSION_REFUSED = Metric("counter", "admission_refused", "requests", "Orders refused with 429 since the load is high")
+CONNECTIONS = Metric("gauge", "open", "connections", "Connections of guests, staff and other workers")
+TURNED_AWAY = Metric(
+    "counter",
+    "closed",
+    "connections",
+    "Connections closed to bound their number: silent (for a newcomer), full (the newcomer, while all are at work)",
+    ("why",),
+)
+BUSY = Metric(
+    "counter",
+    "busy",
+    "requests",
+    "Requests refused with 503 at once, since as many of their kind are worked on as may be: orders, reads",
+    ("kind",),
+)
+ORDERS = (
+    ORDER_ANSWERED,
+    ORDER_ANSWER,
+    ORDER_PART,
+    ORDERS_WAITING,
+    COMMANDS_IN_FLIGHT,
+    ADMISSION_SHARE,
+    ADMISSION_REFUSED,
+    CONNECTIONS,
+    TURNED_AWAY,
+    BUSY,
+)
 
 # ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -205,6 +238,20 @@ EVENT_AGE = Metric(
 LEDGER_HELD = Metric("gauge", "ledger_held", "records", "Records that the ledger holds and has not acknowledged")
 STORES = (CASSANDRA_CALLS, CASSANDRA_CALL, REDIS_CALLS, EVENTS_WRITTEN, EVENT_AGE, LEDGER_HELD)
 
+# ── breakers: whether Redis and Cassandra are asked ───────────────────────────────────────────────────────────────────
+
+BREAKER_STATE = Metric(
+    "gauge", "breaker", "state", "0 closed, 1 half open (the next call is a trial, or it is out), 2 open", ("breaker",)
+)
+BREAKER_OPENINGS = Metric("counter", "breaker", "openings", "How often a breaker has opened", ("breaker",))
+BREAKER_TRIALS = Metric(
+    "counter", "breaker", "trials", "Calls made to see whether a server answers again", ("breaker",)
+)
+BREAKER_REJECTED = Metric(
+    "counter", "breaker_rejected", "calls", "Calls that were not made, since their breaker was open", ("breaker",)
+)
+BREAKERS = (BREAKER_STATE, BREAKER_OPENINGS, BREAKER_TRIALS, BREAKER_REJECTED)
+
 # ── the menu ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 MENU_ANSWERED = Metric(
@@ -256,11 +303,11 @@ MACHINES = (
     PARTITIONS,
 )
 
-ALL = (*AUDIT, *ORDERS, *LIMITS, *STREAMS, *STORES, *MENU, *MACHINES)
+ALL = (*AUDIT, *ORDERS, *LIMITS, *STREAMS, *STORES, *BREAKERS, *MENU, *MACHINES)
 
 # What each kind of process serves. The ledger has no tables to recover, and asks no Redis.
 SERVED: Mapping[str, tuple[Metric, ...]] = {
-    "orders": (*ORDERS, *LIMITS, *MENU, *STREAMS, CASSANDRA_CALLS, CASSANDRA_CALL, REDIS_CALLS),
+    "orders": (*ORDERS, *LIMITS, *MENU, *STREAMS, *BREAKERS, CASSANDRA_CALLS, CASSANDRA_CALL, REDIS_CALLS),
     "ledger": (
         *(metric for metric in STREAMS if metric not in (RECOVERY, RECOVERED, CHANGELOG)),
         *(metric for metric in STORES if metric is not REDIS_CALLS),

@@ -41,6 +41,26 @@ class Edge(Protocol):
         ...
 
 
+class Admission(Protocol):
+    """Lets as many orders through as are answered soon; those who order as usual first."""
+
+    def wait_of(self, table: str) -> int:
+        """0 where an order of this table may be appended; else how many s its pad is to wait."""
+        ...
+
+
+class OpenDoor:
+    """Lets everything through."""
+
+    def wait_of(self, table: str) -> int:
+        """No wait."""
+        del table
+        return 0
+
+
+OPEN_DOOR = OpenDoor()
+
+
 class Owners(Protocol):
     """Reads from the row of the worker that owns a table, wherever that is."""
 

@@ -223,6 +223,15 @@ class Orders(Group):
     max_waiting: int = Field(
         default=4000, ge=1, description="orders that one worker holds open; past it 503 at once rather than late"
     )
+    max_reads: int = Field(
+        default=500, ge=1, description="reads of orders and tables that one worker works on; past it 503 at once"
+    )
+    max_connections: int = Field(
+        default=4000,
+        ge=1,
+        description="that one worker holds open, 6 KB each; at most its open files less 256. Past it those that were "
+        "silent longest are closed",
+    )
     max_in_flight: int = Field(
         default=1000, ge=1, description="decisions per partition whose records Kafka has not acknowledged yet"
     )
@@ -276,6 +285,44 @@ class Limits(Group):
     def proxies(self) -> tuple[Network, ...]:
         """The trusted proxies."""
         return networks(self.trusted_proxies)
+
+
+class Admission(Group):
+    """How many orders are let through while more come than can be taken; the rest has 429."""
+
+    enabled: bool = Field(default=True, description="false, or no limits at all, for measuring what can be taken")
+    target: float = Field(
+        default=0.1,
+        gt=0,
+        le=5,
+        description="s that half of the orders may wait for their table's owner; above a busy machine's pauses, and "
+        "well below the 250 ms that are promised",
+    )
+    lag: float = Field(
+        default=2.0, gt=1, le=60, description="s that a command may stand in the log; looked at once a second only"
+    )
+    usual: int = Field(
+        default=5, ge=1, description="orders of a table that are let through whatever the load; a round and its extras"
+    )
+    usual_within: float = Field(default=60.0, gt=0, description="s in which a table has as many orders again")
+    longest: int = Field(default=30, ge=1, le=3600, description="s; a pad is never told to wait longer")
+
+
+class Breakers(Group):
+    """When a worker stops asking Redis, or Cassandra for reads, since it does not answer; the ledger's writes go on."""
+
+    failures: int = Field(
+        default=5, ge=1, description="calls in a row that failed; above what one lost connection takes with it"
+    )
+    share: float = Field(default=0.5, gt=0, le=1, description="of the calls in the window that failed, the same")
+    least: int = Field(default=20, ge=1, description="calls in the window from which on their share counts")
+    window: float = Field(default=10.0, gt=0, description="s in which calls are counted")
+    open_for: float = Field(
+        default=1.0, gt=0, description="s until one call finds out whether it answers; doubled each time it does not"
+    )
+    longest: float = Field(
+        default=10.0, gt=0, description="s between two such calls at most: so late is a server noticed that came back"
+    )
 
 
 class Audit(Group):
@@ -342,6 +389,8 @@ class Settings(BaseSettings):
     web: Web = Web()
     orders: Orders = Orders()
     limits: Limits = Limits()
+    admission: Admission = Admission()
+    breakers: Breakers = Breakers()
     audit: Audit = Audit()
     monitor: Monitor = Monitor()
 

@@ -18,7 +18,7 @@ from app.domain.menu import Menu, MenuItem
 from app.domain.menu_edits import Edit, Edited, Refused, revised
 from app.domain.row import NO_ROW, Row
 from app.messages import Answer, CloseSession, Command, OpenSession, OrderPlaced, PlaceOrder, TableState
-from app.ports import UNLIMITED, Limiter, Revision, UnavailableError
+from app.ports import OPEN_DOOR, UNLIMITED, Admission, Limiter, Revision, UnavailableError
 from app.settings import Settings
 from app.web.internal import add_internal_routes
 from app.web.openapi import describe_api
@@ -248,7 +248,7 @@ class PlainTokens:
 class House:
     """A restaurant with one menu, one owner of all tables and one store."""
 
-    def __init__(self, limiter: Limiter = UNLIMITED, **settings: Any) -> None:
+    def __init__(self, limiter: Limiter = UNLIMITED, admission: Admission = OPEN_DOOR, **settings: Any) -> None:
         self.settings = Settings(**settings)
         self.menu = HouseMenu()
         self.editor = HouseEditor(self.menu)
@@ -270,6 +270,7 @@ class House:
             checks=lambda: self.checks,
             watch=self.watch,
             limiter=limiter,
+            admission=admission,
         )
 
     async def seat(self, table: str = "T1") -> str:

@@ -75,6 +75,15 @@ def describe(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
+class NotConnectedError(UnavailableError):
+    """Cassandra was not reached yet since the process's start; nothing was sent."""
+
+
+def is_away(error: Exception) -> bool:
+    """Whether a call that failed tells that Cassandra is away, for a breaker; what was not sent costs nobody a wait."""
+    return isinstance(error, UnavailableError) and not isinstance(error, NotConnectedError)
+
+
 class Statement:
     """A statement that is prepared as soon as Cassandra answers."""
 
@@ -88,7 +97,7 @@ class Statement:
     def bind(self, parameters: Sequence[object]) -> BoundStatement:
         """The statement with its values; UnavailableError before Cassandra was reached for the first time."""
         if self.prepared is None:
-            raise UnavailableError("Cassandra has not answered yet")
+            raise NotConnectedError("Cassandra has not answered yet")
         return self.prepared.bind(parameters)
 
 
@@ -236,7 +245,7 @@ class CassandraSession:
 
     def _send(self, query: object, timeout: float) -> ResponseFuture:
         if self._session is None:
-            raise UnavailableError("Cassandra has not answered yet")
+            raise NotConnectedError("Cassandra has not answered yet")
         return self._session.execute_async(query, timeout=timeout)
 
 

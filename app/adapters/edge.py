@@ -30,16 +30,25 @@ class KafkaEdge:
     """
 
     def __init__(
-        self, commands: Commands, address: str, deadline: float, max_waiting: int, watch: OrderWatch = UNWATCHED
+        self,
+        commands: Commands,
+        address: str,
+        deadline: float,
+        max_waiting: int,
+        watch: OrderWatch = UNWATCHED,
+        answered: Callable[[float], None] = lambda _: None,
     ) -> None:
+        """`answered` hears with each answer when it was asked for, in s by the loop's clock."""
         self.address = address
         self._commands = commands
         self._deadline = deadline
         self._max_waiting = max_waiting
         self._watch = watch
+        self._answered = answered
         self._waiting: dict[str, tuple[float, asyncio.Future[Answer]]] = {}
         self._prefix = os.urandom(8).hex()
         self._count = 0
+        self.refused = 0  # since too much waited
         self._sweep: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -60,6 +69,7 @@ class KafkaEdge:
             UnavailableError: no answer within the deadline, or too much waits already.
         """
         if len(self._waiting) >= self._max_waiting:
+            self.refused += 1
             raise UnavailableError(f"{self._max_waiting} orders wait already")
         loop = self._loop = self._loop or asyncio.get_running_loop()
         request_id = command.request_id
@@ -82,6 +92,7 @@ class KafkaEdge:
         waiting = self._waiting.get(answer.request_id)
         if waiting is None or waiting[1].done():
             return
+        self._answered(waiting[0] - self._deadline)
         if answer.outcome == UNKNOWN:
             waiting[1].set_exception(UnavailableError("the order was decided on before; why is no longer known"))
         else:

@@ -4,17 +4,19 @@ Children of labelled metrics are looked up once: a look costs as much as the cou
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, get_args
 
 from prometheus_client import Counter, Histogram
 
 from app import metrics
+from app.adapters.breaker import Breaker
 from app.adapters.menu import Source
+from app.domain.breaker import State
 from app.domain.menu import Menu
 from app.domain.windows import Limited
 from app.messages import Event, OrderPlaced
-from app.metrics import Metrics
+from app.metrics import Metrics, Values
 from app.ports import OrderPart
 
 OUTCOMES = (
@@ -71,6 +73,21 @@ class LimitFigures:
     def judged(self, where: Literal["redis", "here"]) -> None:
         """A request that would change something was judged there."""
         self._judged[where].inc()
+
+
+BREAKER_STATES: Mapping[State, int] = {"closed": 0, "half_open": 1, "open": 2}
+
+
+def keep_breakers(kept: Metrics, breakers: Sequence[Breaker]) -> None:
+    """How the breakers stand, as each scrape finds them."""
+
+    def by_name(of: Callable[[Breaker], float]) -> Callable[[], Values]:
+        return lambda: [((breaker.name,), of(breaker)) for breaker in breakers]
+
+    kept.computed(metrics.BREAKER_STATE, by_name(lambda breaker: BREAKER_STATES[breaker.state]))
+    kept.computed(metrics.BREAKER_OPENINGS, by_name(lambda breaker: breaker.openings))
+    kept.computed(metrics.BREAKER_TRIALS, by_name(lambda breaker: breaker.trials))
+    kept.computed(metrics.BREAKER_REJECTED, by_name(lambda breaker: breaker.rejected))
 
 
 class MenuFigures:

@@ -104,6 +104,10 @@ class Lags:
         """By topic and partition: how many s the oldest of them has stood there."""
         return [((self._topic, str(partition)), age) for partition, _, age in self._now()]
 
+    def oldest(self) -> float:
+        """How many s the oldest record that is not done with has stood; 0 without one."""
+        return max((age for _, _, age in self._now()), default=0.0)
+
     def owned(self) -> Values:
         """By partition: 1 for each that is worked on."""
         return [((str(partition),), 1) for partition in sorted(self._places())]

@@ -8,8 +8,11 @@ import redis.asyncio
 import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from app.adapters.breaker import UNGUARDED, Guard, OpenError
 from app.adapters.menu_store import decode_menu, encode_menu
 from app.domain.menu import Menu
 from app.settings import Settings
@@ -44,13 +47,20 @@ class Copy:
     age_ms: int
 
 
+def is_away(error: Exception) -> bool:
+    """Whether a call that failed tells that Redis is away, for a breaker; a refusal is an answer."""
+    return isinstance(error, (RedisConnectionError, RedisTimeoutError, OSError))
+
+
 class MenuCopies:
     """Asks Redis once each time: where it does not answer in time, the answer is None or False.
 
-    `called` hears of each request, whether it was answered.
+    `called` hears of each request, whether it was answered; those that `guard` rejects are none.
     """
 
-    def __init__(self, settings: Settings, called: Callable[[bool], None] = lambda _: None) -> None:
+    def __init__(
+        self, settings: Settings, called: Callable[[bool], None] = lambda _: None, guard: Guard = UNGUARDED
+    ) -> None:
         timeout = settings.redis.timeout
         self._redis = redis.asyncio.Redis.from_url(
             settings.redis_url,
@@ -60,6 +70,7 @@ class MenuCopies:
         )
         self._expiry_ms = int(settings.menu.expiry_hours * 3_600_000)
         self._called = called
+        self._guard = guard
         self._is_away = False
         self._put = self._redis.register_script(_PUT)
         self._drop = self._redis.register_script(_DROP)
@@ -127,7 +138,9 @@ class MenuCopies:
 
     async def _try(self, ask: Callable[[], Awaitable[Found]], otherwise: Found) -> Found:
         try:
-            answer = await ask()
+            answer = await self._guard.call(ask)
+        except OpenError:
+            return otherwise
         except (RedisError, OSError, TypeError, ValueError) as error:  # keys of another kind, put there by hand, too
             self._called(False)
             if not self._is_away:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from cassandra import ConsistencyLevel
 
+from app.adapters.breaker import UNGUARDED, Guard
 from app.adapters.cassandra import CassandraSession
 from app.domain.menu import Menu
 from app.ports import MenuTooLargeError, Revision, UnavailableError
@@ -37,11 +38,12 @@ def decode_menu(data: bytes | str) -> Menu:
 
 
 class MenuStore:
-    """Reads and makes revisions over a connection that others share."""
+    """Reads and makes revisions over a connection that others share; reads are made through `guard`."""
 
-    def __init__(self, session: CassandraSession, kept: int) -> None:
+    def __init__(self, session: CassandraSession, kept: int, guard: Guard = UNGUARDED) -> None:
         """Of the newest revisions `kept` are kept."""
         self._session = session
+        self._guard = guard
         self._kept = kept
         self._newest = session.prepare(_NEWEST)
         # What another revision's makers have agreed on, and not yet written, is written before this answers.
@@ -55,7 +57,8 @@ class MenuStore:
 
         `agreed`: also one that is being made at this moment; slower, and for whoever makes the next.
         """
-        rows = await self._session.rows(self._agreed if agreed else self._newest, (MENU,))
+        statement = self._agreed if agreed else self._newest
+        rows = await self._guard.call(lambda: self._session.rows(statement, (MENU,)))
         return decode_menu(rows[0][0]) if rows else Menu()
 
     async def make(self, menu: Menu, change_id: str, who: str, what: str) -> bool:
@@ -86,7 +89,7 @@ class MenuStore:
     async def history(self, limit: int, before: int | None) -> Sequence[Revision]:
         """The last `limit` changes, newest first, those below revision `before`."""
         values = (MENU, _ABOVE_ALL if before is None else before, limit + 1)
-        rows = await self._session.rows(self._history, values)
+        rows = await self._guard.call(lambda: self._session.rows(self._history, values))
         menus = [decode_menu(row[4]) for row in rows]
         return [
             Revision(row[0], _ms(row[1]), row[2], row[3], _before(row, menus, place), menus[place])

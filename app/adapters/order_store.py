@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from app.adapters.breaker import UNGUARDED, Guard
 from app.adapters.cassandra import CassandraSession
 from app.messages import Line, OrderPlaced
 
@@ -22,8 +23,9 @@ _lines = msgspec.json.Decoder(tuple[Line, ...])
 class CassandraOrderStore:
     """Reads orders over a connection that others share."""
 
-    def __init__(self, session: CassandraSession) -> None:
+    def __init__(self, session: CassandraSession, guard: Guard = UNGUARDED) -> None:
         self._session = session
+        self._guard = guard
         self._by_id = session.prepare(
             f"SELECT {ORDER_COLUMNS} FROM orders_by_id WHERE order_id = ?"  # noqa: S608 - constants
         )
@@ -34,12 +36,13 @@ class CassandraOrderStore:
 
     async def order(self, order_id: str) -> OrderPlaced | None:
         """The order with this id; UnavailableError while Cassandra is away."""
-        rows = await self._session.rows(self._by_id, (order_id,))
+        rows = await self._guard.call(lambda: self._session.rows(self._by_id, (order_id,)))
         return order_of_row(rows[0]) if rows else None
 
     async def orders_of_session(self, table: str, session: int, after_version: int = 0) -> Sequence[OrderPlaced]:
         """A session's orders by version, those above `after_version`; UnavailableError while Cassandra is away."""
-        rows = await self._session.rows(self._by_session, (table, session, after_version))
+        values = (table, session, after_version)
+        rows = await self._guard.call(lambda: self._session.rows(self._by_session, values))
         return [order_of_row(row) for row in rows]
 
 

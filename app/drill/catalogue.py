@@ -11,6 +11,7 @@ from app.drill.drills import (
     links,
     menu,
     mixed,
+    overload,
     replay,
     sequence,
     servers,
@@ -31,6 +32,7 @@ DRILLS: tuple[Drill, ...] = (
     *ledger.DRILLS,
     *servers.ON_ONE_NODE,
     *menu.DRILLS,
+    *overload.ON_PLAIN,
     *backlog.DRILLS,
     *everything.DRILLS,
     *topics.DRILLS,
@@ -39,5 +41,6 @@ DRILLS: tuple[Drill, ...] = (
     *servers.ON_THREE_NODES,
     *disk.DRILLS,
     *clock.DRILLS,
+    *overload.DRILLS,
 )
 BY_NAME = {drill.name: drill for drill in DRILLS}

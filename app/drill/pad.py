@@ -18,13 +18,16 @@ class Pad:
         self._pool = pool
         self._token = token
 
-    async def order(self, client_order_id: str, version: int, dish: str = "m1") -> Response | None:
-        """Send an order of one dish."""
-        body = b'{"table_number":"%b","items":%b,"version":%d,"order_id":"%b"}' % (
+    async def order(
+        self, client_order_id: str, version: int, dish: str = "m1", *, shown: int | None = None
+    ) -> Response | None:
+        """Send an order of one dish, by the menu of the revision `shown`."""
+        body = b'{"table_number":"%b","items":%b,"version":%d,"order_id":"%b"%b}' % (
             self.table.encode(),
             LINES % dish.encode(),
             version,
             client_order_id.encode(),
+            b"" if shown is None else b',"menu_revision":%d' % shown,
         )
         return await self._send(b"POST /orders", body)
 

@@ -11,11 +11,21 @@ from aiohttp import web
 from faust.types import TP
 
 from app import metrics
+from app.adapters import admission, breaker, cassandra, menu_copies
+from app.adapters.admission import LOOK_SECONDS, OrderAdmission
+from app.adapters.breaker import Breaker
 from app.adapters.cassandra import CassandraSession
 from app.adapters.dead_letters import KafkaDeadLetters
 from app.adapters.edge import KafkaEdge
 from app.adapters.fatal import end_process
-from app.adapters.figures import LimitFigures, MenuFigures, OrderFigures, RedisFigures, StoreFigures
+from app.adapters.figures import (
+    LimitFigures,
+    MenuFigures,
+    OrderFigures,
+    RedisFigures,
+    StoreFigures,
+    keep_breakers,
+)
 from app.adapters.heartbeat import Heartbeat
 from app.adapters.journal import journal_of
 from app.adapters.limiter import SharedLimiter
@@ -36,15 +46,16 @@ from app.agents.orders import OrdersAgent
 from app.domain.house_clock import HouseClock
 from app.domain.liveness import Vitals
 from app.metrics import Metrics
-from app.ports import UNLIMITED, UnavailableError
+from app.ports import OPEN_DOOR, UNLIMITED, UnavailableError
 from app.service.common import MAX_POLL_SECONDS, App, new_app
 from app.service.streams import Streams
 from app.settings import Settings
 from app.tables.recovery import BatchRecovery
 from app.tables.rows import ChunkTable, RowTable
 from app.topics import ORDER_COMMANDS, ORDER_IDS, ORDER_IDS_CHANGELOG, ORDERS_APP, TABLES, TABLES_CHANGELOG
+from app.web.crowd import CROWD
 from app.web.internal import add_internal_routes
-from app.web.routes import MENU_STREAM, add_routes
+from app.web.routes import MENU_STREAM, READING, add_routes
 from app.web.services import Services
 
 log = structlog.get_logger(__name__)
@@ -52,6 +63,7 @@ log = structlog.get_logger(__name__)
 REPAIR_SECONDS = 3.0
 FORGET_SECONDS = 600.0
 POLL_SECONDS = 0.02
+BACKLOG = 1024  # connections that the kernel holds until they are accepted; past it pads wait a second to try again
 
 
 class OrdersService:
@@ -60,11 +72,12 @@ class OrdersService:
     def __init__(self, settings: Settings, index: int) -> None:
         self.settings = settings
         self.name = f"{ORDERS_APP}-{index}"
+        self._port = settings.ports.of("orders", index)
         self.app = new_app(
             settings,
             ORDERS_APP,
             index,
-            port=settings.ports.of("orders", index),
+            port=self._port,
             broker_max_poll_interval=MAX_POLL_SECONDS,
         )
         self.app.transport = following_transport(self.app, PROMPT, settings, ORDER_COMMANDS, end_process)
@@ -97,7 +110,10 @@ class OrdersService:
         self.tokens = signed_tokens(settings)
         address = settings.link_address(self.name)
         orders = settings.orders
-        self.edge = KafkaEdge(self.commands, address, orders.view_deadline, orders.max_waiting, self.watch)
+        self.admission = OrderAdmission(admission.rules_of(settings.admission), self.streams.oldest)
+        self.edge = KafkaEdge(
+            self.commands, address, orders.view_deadline, orders.max_waiting, self.watch, self.admission.answered
+        )
         self.link = Link(address, partial(link_key, settings.keys_dir), self.edge.resolve)
         self.heartbeat = Heartbeat(settings)
         self.dead_letters = KafkaDeadLetters(settings, self.streams.dead_letter)
@@ -122,7 +138,11 @@ class OrdersService:
         self.cassandra = CassandraSession(settings, StoreFigures(kept).cassandra)
         self.menu_watch = MenuFigures(kept)
         redis_called = RedisFigures(kept).called
-        store, copies = MenuStore(self.cassandra, settings.menu.revisions), MenuCopies(settings, redis_called)
+        rules = breaker.rules_of(settings.breakers)
+        self.redis_breaker = Breaker("redis", rules, menu_copies.is_away)
+        self.cassandra_breaker = Breaker("cassandra", rules, cassandra.is_away)
+        store = MenuStore(self.cassandra, settings.menu.revisions, self.cassandra_breaker)
+        copies = MenuCopies(settings, redis_called, self.redis_breaker)
         self.limiter = SharedLimiter(settings, LimitFigures(kept), redis_called)
         self.menu = WorkerMenu(settings, store, copies, self.menu_watch)
         self.announcer = MenuAnnouncer(settings)
@@ -131,6 +151,9 @@ class OrdersService:
         self.watchdog = Watchdog(limits(settings), self._vitals, KafkaEnds(settings, ORDER_COMMANDS), end_process)
         kept.gauge(metrics.ORDERS_WAITING).set_function(lambda: self.edge.waiting)
         kept.gauge(metrics.COMMANDS_IN_FLIGHT).set_function(lambda: self.agent.in_flight)
+        kept.gauge(metrics.ADMISSION_SHARE).set_function(lambda: self.admission.share)
+        kept.computed(metrics.ADMISSION_REFUSED, lambda: [((), self.admission.refused)])
+        keep_breakers(kept, (self.redis_breaker, self.cassandra_breaker))
         kept.gauge(metrics.MENU_DOUBT).set_function(self._menu_doubt)
         kept.computed(metrics.RECOVERED, lambda: [((), self._records_read)])
         self._wire()
@@ -141,7 +164,7 @@ class OrdersService:
             settings=self.settings,
             edge=self.edge,
             owners=self.owners,
-            store=CassandraOrderStore(self.cassandra),
+            store=CassandraOrderStore(self.cassandra, self.cassandra_breaker),
             menu=self.menu,
             editor=self.editor,
             clock=HouseClock(self.settings.restaurant.time_zone),
@@ -152,10 +175,12 @@ class OrdersService:
             journal=self.journal,
             menu_answered=self.menu_watch.answered,
             limiter=self.limiter if self.settings.limits.enabled else UNLIMITED,
+            admission=self.admission if admission.is_enabled(self.settings) else OPEN_DOOR,
         )
         add_routes(app.web.web_app, services)
         stream = app.web.web_app[MENU_STREAM]
         self.kept.gauge(metrics.MENU_STREAMS).set_function(lambda: stream.connected)
+        self._bound_connections()
         add_internal_routes(app.web.web_app, self.own, self.tokens)
         app.agent(app.topic(ORDER_COMMANDS, key_type=bytes, value_type=bytes), name="orders", concurrency=1)(
             self._run_agent
@@ -165,6 +190,13 @@ class OrdersService:
         app.before_start.append(self._start)
         app.before_stop.append(self._drain)
         app.after_stop.append(self._stop)
+
+    def _bound_connections(self) -> None:
+        crowd, reading, kept = self.app.web.web_app[CROWD], self.app.web.web_app[READING], self.kept
+        crowd.reserved_port = self._port
+        kept.gauge(metrics.CONNECTIONS).set_function(lambda: len(crowd))
+        kept.computed(metrics.TURNED_AWAY, lambda: [(("silent",), crowd.hung_up), (("full",), crowd.sent_away)])
+        kept.computed(metrics.BUSY, lambda: [(("orders",), self.edge.refused), (("reads",), reading.refused)])
 
     def _known(self, topic: str, partition: int) -> int:
         return self.writer.lane(topic, partition).known
@@ -206,6 +238,8 @@ class OrdersService:
             "menu": self._no_menu_because() or "ok",
             "lag": self.streams.lag(),
             "watchdog": self.watchdog.words(),
+            "redis": self.redis_breaker.words(),
+            "cassandra": self.cassandra_breaker.words(),
         }
 
     def _no_menu_because(self) -> str | None:
@@ -254,6 +288,7 @@ class OrdersService:
                 self._open_shared_port(),
                 self._every(REPAIR_SECONDS, self.agent.repair),
                 self._every(FORGET_SECONDS, self._forget_old_chunks),
+                self._every(LOOK_SECONDS, self.admission.look),
             )
         ]
 
@@ -277,7 +312,13 @@ class OrdersService:
         while self.not_ready_because() is not None:  # noqa: ASYNC110 - several things make it ready
             await asyncio.sleep(POLL_SECONDS)
         port = self.settings.ports.of("orders_shared")
-        self._shared = web.TCPSite(self.app.web._runner, "0.0.0.0", port, reuse_port=True)  # noqa: S104 - for the pads
+        self._shared = web.TCPSite(
+            self.app.web._runner,
+            "0.0.0.0",  # noqa: S104 - for the pads
+            port,
+            reuse_port=True,
+            backlog=BACKLOG,
+        )
         await self._shared.start()
         log.info("ready", worker=self.name, port=port)
 

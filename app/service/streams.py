@@ -84,6 +84,10 @@ class Streams:
         """`ok`, or what is behind, and by how much."""
         return self._lags.words()
 
+    def oldest(self) -> float:
+        """How many s the oldest record that is not done with has stood in the log; 0 without one."""
+        return self._lags.oldest()
+
     # ── begin and end ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def start(self) -> None:

@@ -51,6 +51,11 @@ def refuse(status: int, detail: str = "", *, error: str = "", **more: Any) -> we
     return answer(orjson.dumps({"error": error or ERRORS[status], **told, **more}), status, headers)
 
 
+def slow_down(seconds: int) -> web.Response:
+    """429: the same again after so many s."""
+    return answer(_BODIES[429], 429, {"Retry-After": str(seconds)})
+
+
 def not_ready() -> web.Response:
     """503, and the end of the connection: the next one reaches a worker that is ready."""
     response = refuse(503)

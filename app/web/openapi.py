@@ -69,7 +69,7 @@ OPERATIONS = (
         "/orders",
         "Place an order",
         {201: ("It stands: now, or before (then with `Idempotency-Replayed: true`)", _ref("OrderReceived"))},
-        (400, 401, 403, 409, 413, 422, 503),
+        (400, 401, 403, 409, 413, 422, 429, 503),
         PAD,
         "OrderRequest",
         notes={
@@ -79,6 +79,7 @@ OPERATIONS = (
             409: f"`{ERRORS[409]}`: `version` is not the table's current one. `{MENU_CHANGED}`: a price is no longer "
             "the one of the `menu_revision` that was sent",
             422: "The same `order_id` was accepted with other lines or notes",
+            429: "More comes than can be taken, and this table has ordered a lot: the same again after `Retry-After` s",
             503: "Outcome unknown, or not ready: send the same `order_id` again",
         },
     ),

@@ -4,7 +4,7 @@ import asyncio
 from time import perf_counter
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import ValidationError
 
 from app.domain.claims import Claims
@@ -12,8 +12,9 @@ from app.domain.ids import fingerprint, order_id
 from app.messages import Answer, PlaceOrder
 from app.ports import SAMPLED, UnavailableError
 from app.web.access import holder
-from app.web.answers import INVALID_ITEM, MENU_CHANGED, answer, not_ready, refuse
+from app.web.answers import INVALID_ITEM, MENU_CHANGED, answer, not_ready, refuse, slow_down
 from app.web.bodies import read_body
+from app.web.fast_refusal import FastRefusal
 from app.web.forms import amount, lines_read, order_read
 from app.web.judging import Judged, judge
 from app.web.limits import admit_order, unauthorized
@@ -34,6 +35,7 @@ class PlacingOrders:
     """
 
     def __init__(self, services: Services) -> None:
+        self.door = FastRefusal(services.admission, services.watch)
         self._services = services
         self._limits = services.settings.orders
         self._currency = services.settings.restaurant.currency
@@ -80,6 +82,9 @@ class PlacingOrders:
         admission = await admit_order(self._services, request, order, claims.session)
         if isinstance(admission, web.Response):
             return "rate_limited", admission
+        if seconds := self.door.wait_of(request.headers[hdrs.AUTHORIZATION][7:], claims.table):
+            admission.failed()
+            return "rate_limited", slow_down(seconds)
         try:
             outcome, response = await self._decide(request, order, claims, began)
         except BaseException:
@@ -92,6 +97,8 @@ class PlacingOrders:
         self, request: web.Request, order: dict[str, Any], claims: Claims, began: float
     ) -> tuple[str, web.Response]:
         """Judge the items, and have the table's owner decide: the outcome's name and the answer."""
+        if request.transport is None:
+            raise ConnectionResetError("the guest has gone, and would send the same again")
         if (shown := order.get("menu_revision")) is not None:
             await self._services.menu.catch_up(shown)
         judged = judge(order["items"], self._services, shown)

@@ -4,7 +4,9 @@ from functools import partial
 
 from aiohttp import web
 
+from app.web.crowd import CROWD, Crowd
 from app.web.fast_menu import FAST_MENU, FastMenu
+from app.web.fast_refusal import FAST_REFUSAL
 from app.web.headers import add_headers
 from app.web.health import HealthChecks
 from app.web.menu_edits import MenuEdits
@@ -15,11 +17,13 @@ from app.web.middleware import contract, expect_within
 from app.web.orders import PlacingOrders
 from app.web.pages import Pages
 from app.web.reads import Reads
+from app.web.room import Room
 from app.web.services import Services
 from app.web.sessions import Sessions
 
 # Not the stream: whoever asks what may be done there is not to be told of a dish's methods.
 _DISH = "/menu_items/{item_id:(?!stream$)[^{}/]+}"
+READING = web.AppKey("reading", Room)
 MENU_STREAM = web.AppKey("menu_stream", MenuStream)
 
 
@@ -35,12 +39,16 @@ def add_routes(application: web.Application, services: Services) -> None:
     menu, dish = MenuReads(services, menu_pages, services.menu_answered), MenuEdits(services)
     if services.settings.menu.cached:
         application[FAST_MENU] = FastMenu(services.menu, menu_pages, headers, services.menu_answered)
+    application[FAST_REFUSAL] = orders.door
     stream = application[MENU_STREAM] = MenuStream(services)
+    limits = services.settings.orders
+    application[CROWD], room = Crowd(limits.max_connections), Room(limits.max_reads)
+    application[READING] = room
     health, pages = HealthChecks(services), Pages(services.settings)
     expect = partial(expect_within, limit=services.settings.orders.body_limit)
     application.middlewares.append(contract)
     application.router.add_post("/orders", orders.place, expect_handler=orders.expect)
-    application.router.add_get("/orders/{order_id}", reads.order)
+    application.router.add_get("/orders/{order_id}", room.bounded(reads.order))
     application.router.add_get("/menu_items", menu.menu_items)
     application.router.add_get("/menu_items/stream", stream.stream)
     application.router.add_get(_DISH, dish.read)
@@ -48,8 +56,8 @@ def add_routes(application: web.Application, services: Services) -> None:
     application.router.add_patch(_DISH, dish.patch, expect_handler=expect)
     application.router.add_delete(_DISH, dish.delete, expect_handler=expect)
     application.router.add_post(f"{_DISH}/sold_out", dish.sold_out, expect_handler=expect)
-    application.router.add_get("/tables/{table_number}", reads.table)
-    application.router.add_get("/tables/{table_number}/orders", reads.orders_of_table)
+    application.router.add_get("/tables/{table_number}", room.bounded(reads.table))
+    application.router.add_get("/tables/{table_number}/orders", room.bounded(reads.orders_of_table))
     application.router.add_post("/tables/{table_number}/open", sessions.open, expect_handler=expect)
     application.router.add_post("/tables/{table_number}/close", sessions.close, expect_handler=expect)
     application.router.add_get("/health/ready", health.ready)

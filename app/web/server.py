@@ -8,8 +8,10 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
-from app.web.answers import refuse
+from app.web.answers import JSON, refuse
+from app.web.crowd import CROWD, Crowd
 from app.web.fast_menu import FAST_MENU, FastMenu, is_whole
+from app.web.fast_refusal import FAST_REFUSAL, FastRefusal
 from app.web.headers import ANSWER_HEADERS, AnswerHeaders
 
 _log = structlog.get_logger(__name__)
@@ -17,35 +19,83 @@ _log = structlog.get_logger(__name__)
 # A pad that is used less often connects anew. Each open connection takes one of the process's file descriptors.
 IDLE_SECONDS = 75.0
 
+_NO_ROOM = b'{"error":"Service unavailable"}'
+FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: %b\r\nContent-Length: %d\r\n"
+    b"Retry-After: 1\r\nConnection: close\r\n\r\n%b" % (JSON.encode(), len(_NO_ROOM), _NO_ROOM)
+)
+
 
 class ContractHandler(RequestHandler):
     """One connection; it ends after `IDLE_SECONDS` without a whole request, or with an answer that nobody reads."""
 
-    __slots__ = ("_fast_menu", "_idle_check", "_is_between", "_requests_before")
+    __slots__ = ("_crowd", "_fast_menu", "_fast_refusal", "_idle_check", "_is_between", "_requests_before")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, and look from time to time whether the connection is still used."""
+        """Begin, and look from time to time whether the connection is still used; or end, where there is no room."""
+        self._crowd = cast(ContractServer, self._manager).crowd
+        self._idle_check: asyncio.TimerHandle | None = None
+        if self._crowd is not None and not self._crowd.come(self, _port_of(transport)):
+            self._send_away(cast(asyncio.Transport, transport))
+            return
         super().connection_made(transport)
         self._fast_menu = cast(ContractServer, self._manager).fast_menu
+        self._fast_refusal = cast(ContractServer, self._manager).fast_refusal
         self._is_between = True  # two requests: all that came was whole requests, one a chunk
         self._requests_before = 0
         self._idle_check = self._loop.call_later(IDLE_SECONDS, self._end_if_idle)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
+        if self._idle_check is None:
+            return  # there was no room
         self._idle_check.cancel()
+        if self._crowd is not None:
+            self._crowd.leave(self)
         super().connection_lost(exc)
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is asked now."""
+        return not self._request_in_progress
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether anything was asked, ever."""
+        return self._request_count > 0
+
+    def hang_up(self) -> None:
+        """Close at once: others need the room."""
+        if (transport := self.transport) is not None:
+            transport.abort()
+
+    def _send_away(self, transport: asyncio.Transport) -> None:
+        transport.write(FULL)
+        transport.close()
+
     def data_received(self, data: bytes) -> None:
-        """Take a chunk: a plain read of the menu is answered at once, all else is aiohttp's."""
+        """Take a chunk: plain reads of the menu and a flood's orders are answered at once, all else is aiohttp's."""
+        if self._idle_check is None:
+            return  # there was no room
+        if self._crowd is not None:
+            self._crowd.heard(self)
         # aiohttp itself calls with nothing, to have its parser go on.
-        if data and self._fast_menu is not None and self._is_between:
-            answer = self._fast_menu.answer(data) if self._is_at_rest else None
+        if data and self._is_between and (self._fast_menu is not None or self._fast_refusal is not None):
+            answer = self._fast_answer(data)
             if answer is not None:
                 self._answer_at_once(answer)
                 return
-            self._is_between = is_whole(data)
         super().data_received(data)
+
+    def _fast_answer(self, data: bytes) -> bytes | None:
+        is_at_rest, answer = self._is_at_rest, None
+        if self._fast_menu is not None and is_at_rest:
+            answer = self._fast_menu.answer(data)
+        if answer is None:
+            self._is_between = is_whole(data)
+            if self._fast_refusal is not None and is_at_rest and self._is_between:
+                answer = self._fast_refusal.answer(data)
+        return answer
 
     @property
     def _is_at_rest(self) -> bool:
@@ -105,11 +155,19 @@ class ContractHandler(RequestHandler):
         return response
 
 
+def _port_of(transport: asyncio.BaseTransport) -> int:
+    """At which port of ours a connection came; 0 where it is no TCP."""
+    name = transport.get_extra_info("sockname")
+    return int(name[1]) if isinstance(name, tuple) and len(name) > 1 else 0
+
+
 class ContractServer(web.Server):
-    """Makes our handler for each connection; `fast_menu` answers reads of the menu, where there is one."""
+    """Makes our handler for each connection; `crowd` bounds connections, what is fast answers before aiohttp does."""
 
     fast_menu: FastMenu | None = None
     headers: AnswerHeaders | None = None
+    fast_refusal: FastRefusal | None = None
+    crowd: Crowd | None = None
 
     def __call__(self) -> RequestHandler:
         """A handler for a new connection."""
@@ -127,4 +185,6 @@ class ContractRunner(web.AppRunner):
         server.__class__ = ContractServer
         cast(ContractServer, server).fast_menu = self._app.get(FAST_MENU)
         cast(ContractServer, server).headers = self._app.get(ANSWER_HEADERS)
+        cast(ContractServer, server).fast_refusal = self._app.get(FAST_REFUSAL)
+        cast(ContractServer, server).crowd = self._app.get(CROWD)
         return server

@@ -8,8 +8,10 @@ from app.domain.claims import Claims
 from app.domain.house_clock import HouseClock
 from app.ports import (
     NO_JOURNAL,
+    OPEN_DOOR,
     UNLIMITED,
     UNWATCHED,
+    Admission,
     Edge,
     Journal,
     Limiter,
@@ -59,3 +61,4 @@ class Services:
     journal: Journal = NO_JOURNAL
     menu_answered: Answered = unheard
     limiter: Limiter = UNLIMITED
+    admission: Admission = OPEN_DOOR

@@ -100,3 +100,15 @@ async def test_an_answer_that_bears_its_time_tells_how_long_it_was_on_its_way() 
     assert part == "reply"
     assert 60 <= before < 120
     assert clock_behind == 0
+
+
+async def test_whoever_looks_after_the_load_hears_when_each_answered_command_was_appended() -> None:
+    heard = list[float]()
+    edge = KafkaEdge(KeptCommands(), "unix:here", 5.0, 10, answered=heard.append)
+    command, began = opening(edge), asyncio.get_running_loop().time()
+    asked = asyncio.ensure_future(edge.ask(command))
+    await asyncio.sleep(0.02)
+    edge.resolve(Answer(command.request_id, "opened", session=1))
+    edge.resolve(Answer(command.request_id, "opened", session=1))
+    await asked
+    assert heard == [pytest.approx(began, abs=0.01)]

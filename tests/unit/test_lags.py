@@ -116,3 +116,12 @@ def test_changelogs_are_looked_at_when_that_is_asked_for_only(house: House) -> N
     house.look(0, 102, with_changelogs=True)
     assert house.asked == ["orders", "orders", ROWS]
     assert b"bistro92_changelog_records{" in generate_latest(house.kept.registry)
+
+
+def test_the_oldest_of_all_partitions_is_told(house: House) -> None:
+    assert house.lags.oldest() == 0
+    house.look(7, 100.0)
+    house.now = 104.5
+    assert house.lags.oldest() == 4.5
+    house.places = {0: 7, 1: 0}
+    assert house.lags.oldest() == 0
