@@ -35,7 +35,10 @@ LIMITED: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Overload:
-    """What was found: orders/s, latencies in ms of what was accepted; `recovered` in s, None where it did not."""
+    """What was found: orders/s, latencies in ms of what was accepted.
+
+    `generator`: cores that the load took; `calm_p99` is of the median second; `recovered` in s, None where it did not.
+    """
 
     capacity: float
     offered: float
