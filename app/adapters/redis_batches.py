@@ -86,7 +86,7 @@ class RedisBatches:
 
     def tell(self, *commands: Command) -> None:
         """Send commands; nobody waits for them, and where Redis is away they are lost."""
-        if self._guard.may_ask():
+        if commands and self._guard.may_ask():
             for command in commands:
                 self._put(command, None)
 

@@ -13,7 +13,7 @@ from faust.types import TP
 from app import metrics
 from app.adapters import admission, breaker, cassandra, menu_copies
 from app.adapters.admission import LOOK_SECONDS, OrderAdmission
-from app.adapters.breaker import Breaker
+from app.adapters.breaker import BatchBreaker, Breaker
 from app.adapters.cassandra import CassandraSession
 from app.adapters.dead_letters import KafkaDeadLetters
 from app.adapters.edge import KafkaEdge
@@ -143,7 +143,7 @@ class OrdersService:
         self.cassandra_breaker = Breaker("cassandra", rules, cassandra.is_away)
         store = MenuStore(self.cassandra, settings.menu.revisions, self.cassandra_breaker)
         copies = MenuCopies(settings, redis_called, self.redis_breaker)
-        self.limiter = SharedLimiter(settings, LimitFigures(kept), redis_called)
+        self.limiter = SharedLimiter(settings, LimitFigures(kept), redis_called, BatchBreaker(self.redis_breaker))
         self.menu = WorkerMenu(settings, store, copies, self.menu_watch)
         self.announcer = MenuAnnouncer(settings)
         self.editor = StoredMenuEditor(store, copies, self.announcer, self.menu.made)
