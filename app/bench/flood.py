@@ -6,7 +6,7 @@ A pad that is refused sends the same order when its turn comes again, without an
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 from urllib.parse import urlsplit
@@ -56,24 +56,29 @@ class Sender:
             raise LoadError(f"table {self.table} cannot be read: {response.status}")
         self.version = int(json.loads(response.body)["version"])
 
-    async def send(self, due: float) -> bool:
-        """Send the order that is next; whether a connection is left. `due`: when it should have been sent."""
-        if self._connection is None or not self._connection.is_open:
-            try:
-                await self.connect()
-            except LostError:
-                self._tally.answer("no connection")
-                return False
+    @property
+    def is_connected(self) -> bool:
+        """Whether it can send."""
+        return self._connection is not None and self._connection.is_open
+
+    def send(self, due: float, then: Callable[["Sender"], None]) -> None:
+        """Send the order that is next, and call `then` once it is answered or lost. `due`: when it was to be sent."""
         assert self._connection is not None
+
+        def answered(future: "asyncio.Future[Response]") -> None:
+            if future.exception() is None:
+                self._tally.answer(str(future.result().status))
+                self._take(future.result(), due)
+            else:
+                self._tally.answer("lost")
+            then(self)
+
         self._tries += 1
-        try:
-            response = await self._connection.send(self._request())
-        except LostError:
-            self._tally.answer("lost")
-            return True
-        self._tally.answer(str(response.status))
-        self._take(response, due)
-        return True
+        self._connection.send(self._request()).add_done_callback(answered)
+
+    def refused(self) -> None:
+        """No connection was to be had."""
+        self._tally.answer("no connection")
 
     def sweep(self, late: float) -> None:
         """Give up on an answer that was to come before this time of the loop."""
@@ -124,7 +129,7 @@ class Flood:
     def __init__(self, senders: Sequence[Sender]) -> None:
         self._senders = senders
         self._free = deque(senders)
-        self._out: set[asyncio.Task[None]] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
         self.unsent = 0  # orders that were due while every table had one out
 
     async def run(self, rate: float, seconds: float) -> None:
@@ -138,8 +143,8 @@ class Flood:
 
     async def settle(self) -> None:
         """Return once nothing is out any more."""
-        while self._out:
-            await asyncio.wait(self._out)
+        while len(self._free) < len(self._senders):  # noqa: ASYNC110 - at the end of minutes
+            await asyncio.sleep(SWEEP_SECONDS / 10)
 
     def _due(self, first: int, times: Sequence[float]) -> None:
         del first
@@ -147,14 +152,23 @@ class Flood:
             if not self._free:
                 self.unsent += 1
                 continue
-            task = asyncio.create_task(self._send(self._free.popleft(), time))
-            self._out.add(task)
-            task.add_done_callback(self._out.discard)
+            sender = self._free.popleft()
+            if sender.is_connected:
+                sender.send(time, self._free.append)
+            else:
+                task = asyncio.create_task(self._connect(sender, time))
+                self._connecting.add(task)
+                task.add_done_callback(self._connecting.discard)
 
-    async def _send(self, sender: Sender, due: float) -> None:
-        if not await sender.send(due):
+    async def _connect(self, sender: Sender, due: float) -> None:
+        try:
+            await sender.connect()
+        except LostError:
+            sender.refused()
             await asyncio.sleep(SWEEP_SECONDS)  # a server that takes no connection is not hammered
-        self._free.append(sender)
+            self._free.append(sender)
+        else:
+            sender.send(due, self._free.append)
 
     async def sweep(self) -> None:
         """Give up on answers that are too late, for ever."""
