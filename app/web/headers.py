@@ -12,6 +12,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 CLOSED = "default-src 'none'; frame-ancestors 'none'"  # nothing but a page of ours has anything to load
 SERVER = "bistro92"  # which releases are behind it is nobody's business
+NOT_KEPT = "no-store"
 _NO_SNIFFING = istr("X-Content-Type-Options")
 _PLAIN: Pairs = (
     (_NO_SNIFFING, "nosniff"),
@@ -20,7 +21,7 @@ _PLAIN: Pairs = (
 _POLICY = istr("Content-Security-Policy")
 # What pages of other origins may send, and read of an answer; tokens go in a header, so that no cookie is ever needed.
 _SENT = "Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, X-Request-Id"
-_READ = "Age, Allow, ETag, Idempotency-Replayed, Menu-Revision, Retry-After, X-Request-Id"
+_READ = "Age, Allow, ETag, Idempotency-Replayed, Menu-Revision, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 _PREFLIGHT_SECONDS = "600"
 
 
@@ -32,7 +33,7 @@ class AnswerHeaders:
         vary: Pairs = ((hdrs.VARY, hdrs.ORIGIN),) if self._origins else ()
         plain: Pairs = (*_PLAIN, *vary)
         self.fixed: Pairs = (*plain, (_POLICY, CLOSED))
-        not_kept: Pairs = ((hdrs.CACHE_CONTROL, "no-store"),)
+        not_kept: Pairs = ((hdrs.CACHE_CONTROL, NOT_KEPT),)
         # By what an answer says itself, its policy and how long it may be kept.
         self._missing: Mapping[tuple[bool, bool], Pairs] = {
             (False, False): self.fixed + not_kept,

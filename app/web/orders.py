@@ -34,8 +34,8 @@ class PlacingOrders:
     Each request is counted once, by what it is answered: here, by the middleware, or before its body was sent.
     """
 
-    def __init__(self, services: Services) -> None:
-        self.door = FastRefusal(services.admission, services.watch)
+    def __init__(self, services: Services, door: FastRefusal) -> None:
+        self._door = door
         self._services = services
         self._limits = services.settings.orders
         self._currency = services.settings.restaurant.currency
@@ -82,7 +82,7 @@ class PlacingOrders:
         admission = await admit_order(self._services, request, order, claims.session)
         if isinstance(admission, web.Response):
             return "rate_limited", admission
-        if seconds := self.door.wait_of(request.headers[hdrs.AUTHORIZATION][7:], claims.table):
+        if seconds := self._door.wait_of(request.headers[hdrs.AUTHORIZATION][7:], claims.table):
             admission.failed()
             return "rate_limited", slow_down(seconds)
         try:

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from app.web.crowd import CROWD, Crowd
 from app.web.fast_menu import FAST_MENU, FastMenu
-from app.web.fast_refusal import FAST_REFUSAL
+from app.web.fast_refusal import FAST_REFUSAL, FastRefusal
 from app.web.headers import add_headers
 from app.web.health import HealthChecks
 from app.web.menu_edits import MenuEdits
@@ -33,13 +33,13 @@ def add_routes(application: web.Application, services: Services) -> None:
     Paths added first win: `/` is taken here before Faust's own page may. The streams of the menu end with the
     application, or earlier by `application[MENU_STREAM].stop()`.
     """
-    orders, reads, sessions = PlacingOrders(services), Reads(services), Sessions(services)
     headers = add_headers(application, services.settings.web)
+    door = application[FAST_REFUSAL] = FastRefusal(services.admission, services.watch, headers)
+    orders, reads, sessions = PlacingOrders(services, door), Reads(services), Sessions(services)
     menu_pages = MenuPages(services.menu, services.settings)
     menu, dish = MenuReads(services, menu_pages, services.menu_answered), MenuEdits(services)
     if services.settings.menu.cached:
         application[FAST_MENU] = FastMenu(services.menu, menu_pages, headers, services.menu_answered)
-    application[FAST_REFUSAL] = orders.door
     stream = application[MENU_STREAM] = MenuStream(services)
     limits = services.settings.orders
     application[CROWD], room = Crowd(limits.max_connections), Room(limits.max_reads)
