@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 import structlog
+from aiohttp import web
 
 from app.domain.menu import MenuItem, Modifier, ModifierGroup
+from app.web.bodies import read_body
 from tests.house import DISHES, House, order, serving
 
 TWO_SALMONS_AND_A_SOUP = [{"menu_item_id": "m1", "quantity": 2}, {"menu_item_id": "m2", "quantity": 1, "note": "hot"}]
@@ -413,3 +415,31 @@ async def test_the_way_to_the_log_is_timed_for_one_order_in_eight() -> None:
         for version in range(17):
             assert (await client.order(order(version, f"id-{version}"), pad)).status == 201
     assert house.watch.parts == ["edge", "edge"]
+
+
+async def test_nothing_is_sent_to_the_owner_for_a_guest_who_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House()
+    pad = await house.seat()
+    commands, is_read = len(house.owner.commands), asyncio.Event()
+
+    async def read_until_the_guest_has_gone(request: web.Request, limit: int) -> bytes | None:
+        body = await read_body(request, limit)
+        while request.transport is not None:  # noqa: ASYNC110 - the server's loop is this one
+            await asyncio.sleep(0)
+        is_read.set()
+        return body
+
+    monkeypatch.setattr("app.web.orders.read_body", read_until_the_guest_has_gone)
+    body = json.dumps(order()).encode()
+    head = (
+        f"POST /orders HTTP/1.1\r\nHost: bistro\r\nAuthorization: Bearer {pad}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    async with serving(house) as client:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(client.url.rpartition(":")[2]))
+        writer.write(head.encode() + body)
+        await asyncio.sleep(0.02)
+        writer.transport.abort()
+        await is_read.wait()
+        await asyncio.sleep(0)
+        assert len(house.owner.commands) == commands
+        assert house.watch.outcomes == []
