@@ -14,7 +14,7 @@ from tests.stack import ROOT, Stack, clean_environment, new_stack
 
 pytestmark = pytest.mark.stack
 
-SECONDS = 15  # for each of the three
+SECONDS = 8  # for each of the three
 CONFIGURATION = ROOT / "config" / "schemathesis.toml"
 
 
