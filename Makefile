@@ -33,9 +33,16 @@ status: $(VENV)/installed ## what runs, and whether it is ready
 clean: $(VENV)/installed ## delete the state of a stack that is down
 	@$(STACK) clean
 
-.PHONY: test lint types layers
-test: lint types layers ## lint, types, layers and all tests on a stack of their own
-	$(PY) -m pytest
+.PHONY: test test-alone test-stack lint types layers
+# Both kinds of tests at the same time: those on the stack wait more than they work.
+test: lint types layers ## lint, types, layers and all tests, those on a stack on one of their own
+	@$(MAKE) --jobs=2 --output-sync=target --no-print-directory test-alone test-stack
+
+test-alone: $(VENV)/installed ## the tests that need no servers
+	$(PY) -m pytest -p no:cacheprovider -m "not stack"
+
+test-stack: $(VENV)/installed ## the tests on real servers
+	$(PY) -m pytest -m stack
 
 lint: $(VENV)/installed ## style and likely mistakes
 	$(VENV)/bin/ruff check --config config/ruff.toml .

@@ -270,8 +270,17 @@ def _moment(value: object) -> int:
 Id = Annotated[str, Field(pattern=ID)]
 Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_plain)]
 Description = Annotated[str, Field(max_length=500), AfterValidator(_printable)]
-_NUMBER = WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{_written_amount.pattern}$"}]})
-Amount = Annotated[int, PlainValidator(_amount), _NUMBER]
+
+
+def _number(least: int, most: int) -> WithJsonSchema:
+    """A number between these, which may stand in quotes too."""
+    number = {"type": "number", "minimum": least, "maximum": most}
+    return WithJsonSchema({"anyOf": [number, {"type": "string", "pattern": f"^{_written_amount.pattern}$"}]})
+
+
+_MOST = MAX_PRICE // 100  # where a hundred of the smallest coin are one; with other coins it may be less or more
+Amount = Annotated[int, PlainValidator(_amount), _number(-_MOST, _MOST)]
+Price = Annotated[int, PlainValidator(_amount), AfterValidator(_not_negative), _number(0, _MOST)]
 _TIME = WithJsonSchema({"type": "string", "pattern": f"^({_written_time.pattern})$"})
 Minutes = Annotated[int, PlainValidator(_minutes), _TIME]
 _MOMENT = WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]})
@@ -351,7 +360,7 @@ class DishForm(_Form):
 
     id: Annotated[Id, AfterValidator(_unreserved)]
     name: Name
-    price: Annotated[Amount, AfterValidator(_not_negative)]
+    price: Price
     category: Name
     station: Annotated[Name, AfterValidator(_known_station)]
     description: Description = ""
@@ -363,7 +372,7 @@ class DishForm(_Form):
     served: Annotated[list[HoursForm], Field(max_length=MAX_HOURS)] = []
     modifier_groups: Annotated[list[GroupForm], Field(max_length=MAX_GROUPS), AfterValidator(_are_choices)] = []
     picture: Annotated[str, Field(max_length=500), AfterValidator(_picture)] | None = None
-    tax_rate: Annotated[int, PlainValidator(_tax_rate), _NUMBER] = 0
+    tax_rate: Annotated[int, PlainValidator(_tax_rate), _number(0, 100)] = 0
     translations: dict[Annotated[str, Field(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")], TranslationForm] = {}
 
     def dish(self) -> MenuItem:

@@ -146,6 +146,26 @@ ORDERS = (
     BUSY,
 )
 
+# ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+LIMITED = Metric(
+    "counter",
+    "limited",
+    "requests",
+    "Requests refused with 429, by the limit: table, source (a token), address (without a token that holds), held_off "
+    "(a source or address that went on)",
+    ("which",),
+)
+LIMITS_JUDGED = Metric(
+    "counter",
+    "limits_judged",
+    "requests",
+    "Orders and other changes judged by the limits, by where: redis (over all workers), here (Redis is away: by this "
+    "worker alone)",
+    ("where",),
+)
+LIMITS = (LIMITED, LIMITS_JUDGED)
+
 # ── streams: what a process consumes ──────────────────────────────────────────────────────────────────────────────────
 
 OWNED = Metric("gauge", "owned", "partitions", "1 for each partition that this process works on", ("partition",))
@@ -283,11 +303,11 @@ MACHINES = (
     PARTITIONS,
 )
 
-ALL = (*AUDIT, *ORDERS, *STREAMS, *STORES, *BREAKERS, *MENU, *MACHINES)
+ALL = (*AUDIT, *ORDERS, *LIMITS, *STREAMS, *STORES, *BREAKERS, *MENU, *MACHINES)
 
 # What each kind of process serves. The ledger has no tables to recover, and asks no Redis.
 SERVED: Mapping[str, tuple[Metric, ...]] = {
-    "orders": (*ORDERS, *MENU, *STREAMS, *BREAKERS, CASSANDRA_CALLS, CASSANDRA_CALL, REDIS_CALLS),
+    "orders": (*ORDERS, *LIMITS, *MENU, *STREAMS, *BREAKERS, CASSANDRA_CALLS, CASSANDRA_CALL, REDIS_CALLS),
     "ledger": (
         *(metric for metric in STREAMS if metric not in (RECOVERY, RECOVERED, CHANGELOG)),
         *(metric for metric in STORES if metric is not REDIS_CALLS),

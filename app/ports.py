@@ -8,11 +8,16 @@ import msgspec
 
 from app.domain.menu import Menu, MenuItem
 from app.domain.menu_edits import Edit, Edited, Refused
+from app.domain.windows import Limited, Verdict
 from app.messages import Answer, Asked, Event, OrderPlaced, PlaceOrder, TableState
 
 
 class UnavailableError(Exception):
     """The answer cannot be had now: not ready, owner away, deadline passed. The guest may send the same again."""
+
+
+class MenuTooLargeError(Exception):
+    """The menu would be larger than the store takes; the message says by how much."""
 
 
 class Edge(Protocol):
@@ -140,6 +145,7 @@ class MenuEditor(Protocol):
 
         Raises:
             UnavailableError: the store is away; whether the edit was made is not known, and asking again is safe.
+            MenuTooLargeError: nothing was changed.
         """
         ...
 
@@ -385,3 +391,90 @@ class Unwatched:
 
 
 UNWATCHED = Unwatched()
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request that would change something, by the token that sends it.
+
+    An order has a table and its session, and a `mark` that is the same where the same order is sent again.
+    """
+
+    token: str
+    table: str = ""
+    session: int = 0
+    mark: bytes = b""
+
+
+class Limiter(Protocol):
+    """Judges who may ask how much."""
+
+    async def write(self, sent: Sent) -> Verdict:
+        """Judge a request that would change something; it never fails, and waits for nothing for long."""
+        ...
+
+    def read(self, token: str) -> Verdict:
+        """Judge a request that reads."""
+        ...
+
+    def stranger(self, address: str) -> Verdict:
+        """Judge a request from this address that has no token that holds."""
+        ...
+
+    def accepted(self, verdict: Verdict) -> None:
+        """The order was accepted, now or before: sent again it costs nothing from now on."""
+        ...
+
+    def give_back(self, verdict: Verdict, *, also_source: bool = False) -> None:
+        """The request counts no longer for its table, nor, if `also_source`, for who sent it."""
+        ...
+
+
+class Unlimited:
+    """Lets everything through."""
+
+    async def write(self, sent: Sent) -> Verdict:  # noqa: ARG002 - all the same
+        """It may."""
+        return Verdict()
+
+    def read(self, token: str) -> Verdict:  # noqa: ARG002 - all the same
+        """It may."""
+        return Verdict()
+
+    def stranger(self, address: str) -> Verdict:  # noqa: ARG002 - all the same
+        """It may."""
+        return Verdict()
+
+    def accepted(self, verdict: Verdict) -> None:
+        """Nobody remembers."""
+
+    def give_back(self, verdict: Verdict, *, also_source: bool = False) -> None:
+        """Nothing was taken."""
+
+
+UNLIMITED = Unlimited()
+
+
+class LimitWatch(Protocol):
+    """Hears how requests are limited; on the event loop."""
+
+    def limited(self, which: Limited) -> None:
+        """A request was refused by this limit."""
+        ...
+
+    def judged(self, where: Literal["redis", "here"]) -> None:
+        """A request that would change something was judged there."""
+        ...
+
+
+class Unheard:
+    """Hears nothing."""
+
+    def limited(self, which: Limited) -> None:
+        """Nobody counts."""
+
+    def judged(self, where: Literal["redis", "here"]) -> None:
+        """Nobody counts."""
+
+
+UNHEARD = Unheard()

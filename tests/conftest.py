@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.secrets_in_logs import secrets_in_logs
 from tests.stack import Stack, new_stack
 
 
@@ -13,3 +14,4 @@ def stack() -> Iterator[Stack]:
     with new_stack(WORKERS="2", LEDGERS="1") as stack:
         stack.up()
         yield stack
+        assert secrets_in_logs(stack) == [], "whatever the tests did, no log holds a secret of it"

@@ -18,8 +18,9 @@ from app.domain.menu import Menu, MenuItem
 from app.domain.menu_edits import Edit, Edited, Refused, revised
 from app.domain.row import NO_ROW, Row
 from app.messages import Answer, CloseSession, Command, OpenSession, OrderPlaced, PlaceOrder, TableState
-from app.ports import OPEN_DOOR, Admission, Revision, UnavailableError
+from app.ports import OPEN_DOOR, UNLIMITED, Admission, Limiter, Revision, UnavailableError
 from app.settings import Settings
+from app.web.internal import add_internal_routes
 from app.web.openapi import describe_api
 from app.web.routes import add_routes
 from app.web.server import ContractRunner
@@ -247,7 +248,7 @@ class PlainTokens:
 class House:
     """A restaurant with one menu, one owner of all tables and one store."""
 
-    def __init__(self, admission: Admission = OPEN_DOOR, **settings: Any) -> None:
+    def __init__(self, limiter: Limiter = UNLIMITED, admission: Admission = OPEN_DOOR, **settings: Any) -> None:
         self.settings = Settings(**settings)
         self.menu = HouseMenu()
         self.editor = HouseEditor(self.menu)
@@ -268,6 +269,7 @@ class House:
             ready=lambda: self.not_ready,
             checks=lambda: self.checks,
             watch=self.watch,
+            limiter=limiter,
             admission=admission,
         )
 
@@ -347,11 +349,38 @@ class Client:
         return None
 
 
+class HouseRows:
+    """What another worker would be told of the owner's rows."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+
+    def table(self, table: str) -> TableState:
+        row = self._owner.rows.get(table, NO_ROW)
+        return TableState(table, row.session, row.is_open, row.version, row.total, row.opened_at)
+
+    async def order(self, table: str, order_id: str) -> OrderPlaced | None:
+        return await self._owner.order(table, order_id)
+
+    async def order_of_any_table(self, order_id: str) -> OrderPlaced | None:
+        return await self._owner.order(None, order_id)
+
+    async def orders_of_session(self, table: str, session: int, after: int) -> Sequence[OrderPlaced]:
+        return await self._owner.orders_of_session(table, session, after)
+
+
+def views_of(house: House) -> web.Application:
+    """All views of an orders worker, as its composition root puts them together."""
+    application = web.Application()
+    add_routes(application, house.services)
+    add_internal_routes(application, HouseRows(house.owner), house.services.tokens)
+    return application
+
+
 @contextlib.asynccontextmanager
 async def serving(house: House) -> AsyncIterator[Client]:
     """The house's views on a real server at a port of their own."""
-    application = web.Application()
-    add_routes(application, house.services)
+    application = views_of(house)
     runner = ContractRunner(application, access_log=None)
     await runner.setup()
     try:

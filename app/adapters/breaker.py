@@ -108,21 +108,26 @@ class Breaker:
         Raises:
             OpenError: it was not asked.
         """
-        ticket = self._breaker.enter(self._clock())
+        ticket = self.enter()
         if ticket is None:
             raise OpenError(f"{self.name} did not answer lately, and is not asked now")
         try:
             result = await ask()
         except Exception as error:
-            self._leave(ticket, failed=self._counts(error))
+            self.leave(ticket, failed=self._counts(error))
             raise
         except BaseException:  # whoever asked gave up
             self._breaker.leave(ticket, "abandoned", self._clock())
             raise
-        self._leave(ticket, failed=False)
+        self.leave(ticket, failed=False)
         return result
 
-    def _leave(self, ticket: domain.Ticket, *, failed: bool) -> None:
+    def enter(self) -> domain.Ticket | None:
+        """Leave for one call, to be brought back by `leave`; None where it is rejected."""
+        return self._breaker.enter(self._clock())
+
+    def leave(self, ticket: domain.Ticket, *, failed: bool) -> None:
+        """The call of this ticket was answered, or not."""
         openings, was_closed = self._breaker.openings, self.state == "closed"
         self._breaker.leave(ticket, "failed" if failed else "answered", self._clock())
         if was_closed and self._breaker.openings > openings:
@@ -131,3 +136,24 @@ class Breaker:
         elif not was_closed and self.state == "closed":
             away = round(self._clock() - self._opened_at, 1)
             log.info("a breaker closes", server=self.name, away=away, openings=self._breaker.openings)
+
+
+class BatchBreaker:
+    """The same for who sends what many ask for in one batch after the other: a batch counts as one call."""
+
+    def __init__(self, breaker: Breaker) -> None:
+        self._breaker = breaker
+        self._ticket: domain.Ticket | None = None
+
+    def may_ask(self) -> bool:
+        """Whether to join the next batch; while a trial is under way nobody may."""
+        if self._ticket is not None:
+            return self._breaker.state == "closed"
+        self._ticket = self._breaker.enter()
+        return self._ticket is not None
+
+    def told(self, answered: bool) -> None:
+        """A batch was answered, or not in time."""
+        ticket, self._ticket = self._ticket or self._breaker.enter(), None
+        if ticket is not None:
+            self._breaker.leave(ticket, failed=not answered)

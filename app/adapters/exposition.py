@@ -19,6 +19,14 @@ _LINES = {
     405: "405 Method Not Allowed",
     503: "503 Service Unavailable",
 }
+# Of every answer that has none of its own; which releases are behind it is nobody's business.
+_HEADERS = {
+    "Server": "bistro92",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,13 @@ def _json(status: int, body: dict[str, str]) -> Answer:
 
 class _Quiet(WSGIRequestHandler):
     timeout = 5  # s; a connection that says nothing holds a thread
+    # To what is no HTTP.
+    error_message_format = '{"error":"Invalid request"}'
+    error_content_type = "application/json"
+
+    def version_string(self) -> str:
+        """What the library's own answers say of the server."""
+        return _HEADERS["Server"]
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
         """A line for each request would be all that the log holds."""
@@ -84,7 +99,8 @@ def serve_health(
             answer = _json(405, {"error": "Method not allowed"})
         else:
             answer = page(environ.get("QUERY_STRING", ""))
-        start_response(_LINES[answer.status], [("Content-Type", answer.kind), *answer.headers])
+        headers = _HEADERS | {"Content-Type": answer.kind} | dict(answer.headers)
+        start_response(_LINES[answer.status], list(headers.items()))
         return [answer.body]
 
     server = make_server(ANYWHERE, port, respond, server_class=ThreadingWSGIServer, handler_class=_Quiet)

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, get_args
 
-from prometheus_client import Histogram
+from prometheus_client import Counter, Histogram
 
 from app import metrics
 from app.adapters.breaker import Breaker
 from app.adapters.menu import Source
 from app.domain.breaker import State
 from app.domain.menu import Menu
+from app.domain.windows import Limited
 from app.messages import Event, OrderPlaced
 from app.metrics import Metrics, Values
 from app.ports import OrderPart
@@ -55,6 +56,23 @@ class OrderFigures:
     def took(self, part: OrderPart, seconds: float) -> None:
         """A part of an order that is timed took so long."""
         self._parts[part].observe(seconds)
+
+
+class LimitFigures:
+    """How requests are limited: a `LimitWatch`."""
+
+    def __init__(self, kept: Metrics) -> None:
+        limited, judged = kept.counter(metrics.LIMITED), kept.counter(metrics.LIMITS_JUDGED)
+        self._limited: dict[str, Counter] = {which: limited.labels(which) for which in get_args(Limited) if which}
+        self._judged: dict[str, Counter] = {where: judged.labels(where) for where in ("redis", "here")}
+
+    def limited(self, which: Limited) -> None:
+        """A request was refused by this limit."""
+        self._limited[which].inc()
+
+    def judged(self, where: Literal["redis", "here"]) -> None:
+        """A request that would change something was judged there."""
+        self._judged[where].inc()
 
 
 BREAKER_STATES: Mapping[State, int] = {"closed": 0, "half_open": 1, "open": 2}

@@ -10,7 +10,7 @@ from cassandra import ConsistencyLevel
 from app.adapters.breaker import UNGUARDED, Guard
 from app.adapters.cassandra import CassandraSession
 from app.domain.menu import Menu
-from app.ports import Revision, UnavailableError
+from app.ports import MenuTooLargeError, Revision, UnavailableError
 
 MENU = "main"  # the partition of the one menu
 MAX_BYTES = 8 * 1024 * 1024  # of a revision; Cassandra takes half a segment of its commit log, 16 MB
@@ -30,10 +30,6 @@ _ABOVE_ALL = 2**62
 _decoder = msgspec.json.Decoder(Menu)
 
 encode_menu = msgspec.json.Encoder().encode
-
-
-class MenuTooLargeError(Exception):
-    """The menu is larger than the store takes."""
 
 
 def decode_menu(data: bytes | str) -> Menu:

@@ -5,18 +5,20 @@ the folder again every half minute, and for a key id that they do not know at on
 rotation needs no restart.
 """
 
+import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, cast
 
 import jwt
 
-from app.domain.claims import ROLES, Claims, Role
+from app.domain.claims import ROLES, STAFF, Claims, Role, is_name
 from app.settings import Settings
 
 ALGORITHM = "HS256"
@@ -25,6 +27,10 @@ RESCAN_SECONDS = 30.0  # until a retired key is retired everywhere
 UNKNOWN_KEY_RESCAN_SECONDS = 1.0  # a flood of forged key ids must not become a flood of directory reads
 CACHE_SIZE = 16_384  # tokens; several for each table of a large deployment
 MAX_TOKEN = 4096  # characters
+MAX_LIFE = 31 * 86_400  # s; no deployment may give a longer one, see `tokens.ttl_hours`
+# Three parts in base64url and nothing else, though its reader skips what is none. 32 bytes end in one of these sixteen
+# letters: so a token can be written in one way only.
+_shape = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 
 
 class KeysError(Exception):
@@ -37,7 +43,7 @@ class Key:
 
     number: int
     id: str
-    secret: bytes
+    secret: bytes = field(repr=False)
 
 
 class Keys:
@@ -150,8 +156,11 @@ class SignedTokens:
         self._seen: frozenset[str] = frozenset()  # in the folder when it was last read
         self._use(keys.load())
 
-    def sign(self, role: Role, table: str = "", session: int = 0) -> str:
-        """A token of this role; a pad's names its table and session."""
+    def sign(self, role: Role, table: str = "", session: int = 0, name: str = "", *, number: int = 0) -> str:
+        """A token of this role; a pad's names its table and session, staff's may have a name.
+
+        Those of several numbers differ.
+        """
         now = int(self._clock())
         payload: dict[str, Any] = {
             "iss": self._issuer,
@@ -162,6 +171,10 @@ class SignedTokens:
         }
         if table:
             payload |= {"table": table, "session": session}
+        if name:
+            payload["name"] = name
+        if number:
+            payload["jti"] = str(number)
         return jwt.encode(payload, self._signing.secret, algorithm=ALGORITHM, headers={"kid": self._signing.id})
 
     def verify(self, token: str) -> Claims | None:
@@ -182,7 +195,7 @@ class SignedTokens:
         return claims
 
     def _decode(self, token: str) -> Claims | None:
-        if len(token) > MAX_TOKEN:
+        if len(token) > MAX_TOKEN or not _shape.fullmatch(token):
             return None
         try:
             key_id = jwt.get_unverified_header(token).get("kid")
@@ -204,6 +217,8 @@ class SignedTokens:
                     "enforce_minimum_key_length": True,
                 },
             )
+            for part in token.split(".")[:2]:
+                json.loads(jwt.utils.base64url_decode(part), object_pairs_hook=_each_once)
         # Beyond PyJWT's own errors: what its header and claims checks raise on a value of a type they do not expect.
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError, RecursionError):
             return None
@@ -231,20 +246,32 @@ class SignedTokens:
         self._verified.clear()
 
 
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A claim that stands twice is read in two ways by two readers."""
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a name stands twice")
+    return fields
+
+
 def _claims(payload: dict[str, Any]) -> Claims | None:
-    role, expires = payload.get("role"), payload.get("exp")
-    table, session = payload.get("table", ""), payload.get("session", 0)
+    role, issued, expires = payload.get("role"), payload.get("iat"), payload.get("exp")
+    table, session, name = payload.get("table", ""), payload.get("session", 0), payload.get("name", "")
     if (
         type(role) is not str
         or role not in ROLES
+        or type(issued) is not int
         or type(expires) is not int
+        or not 0 < expires - issued <= MAX_LIFE
         or type(table) is not str
         or type(session) is not int
     ):
         return None
-    if (role == "pad") != (bool(table) and session > 0):
+    if not (table and session > 0 if role == "pad" else table == "" and session == 0):
         return None
-    return Claims(cast("Role", role), expires, table, session)
+    if "name" in payload and not (role in STAFF and type(name) is str and is_name(name)):
+        return None
+    return Claims(cast("Role", role), expires, table, session, name)
 
 
 def signed_tokens(settings: Settings) -> SignedTokens:

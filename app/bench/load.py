@@ -211,11 +211,20 @@ def pool_of(plan: Plan) -> Pool:
     Raises:
         LoadError: its address is none.
     """
+    limit = plan.connections or 2 * len(plan.tokens) + 2
+    return Pool(*address_of(plan), limit=limit, timeout=plan.answer_within)
+
+
+def address_of(plan: Plan) -> tuple[str, int]:
+    """Host and port of the plan's server.
+
+    Raises:
+        LoadError: its address is none.
+    """
     address = urlsplit(plan.url)
     if address.scheme != "http" or not address.hostname:
         raise LoadError(f"{plan.url} is no address like http://127.0.0.1:8090")
-    limit = plan.connections or 2 * len(plan.tokens) + 2
-    return Pool(address.hostname, address.port or 80, limit=limit, timeout=plan.answer_within)
+    return address.hostname, address.port or 80
 
 
 async def _measured(seconds: float, during: During | None) -> None:

@@ -1,18 +1,19 @@
 """Reads of the menu: closed loop over some connections, or at a rate."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter, process_time
 
 import orjson
 
-from app.bench.http import LostError, Pool, Response
-from app.bench.load import GRACE, During, LoadError, Plan, Process, ms_per_each, pool_of, processes_of
+from app.bench.http import LostError, Response
+from app.bench.load import GRACE, During, LoadError, Plan, Process, address_of, ms_per_each, pool_of, processes_of
 from app.bench.pace import Pacer
 from app.bench.processes import Meter, Usage
+from app.bench.repeat import Repeats
 from app.bench.series import Second, Series
 from app.bench.tally import KEPT_VIOLATIONS
 
@@ -48,10 +49,13 @@ class Readers:
     The kernel gives the connections to the workers that share the port, by chance: few may be spread unevenly.
     """
 
-    def __init__(self, plan: Plan, pool: Pool) -> None:
-        """`plan.rate` is in reads/s, None for the closed loop."""
+    def __init__(self, plan: Plan) -> None:
+        """`plan.rate` is in reads/s, None for the closed loop; LoadError where the plan's address is none."""
         self._plan = plan
-        self._pool = pool
+        self._repeats = Repeats(
+            address_of(plan), REQUEST, timeout=plan.answer_within, due=lambda: self._due(), heard=self._heard
+        )
+        self._due: Callable[[], float | None] = _never
         self._series = Series()
         self._counts = False  # whether an answer that comes now belongs to the measurement
         self._answers: Counter[str] = Counter()
@@ -62,86 +66,84 @@ class Readers:
     async def open(self) -> None:
         """Connect, and see that there is a menu; LoadError where there is none."""
         try:
-            await self._pool.open(self._plan.connections)
-            response = await self._pool.send(REQUEST)
-        except LostError as error:
+            async with pool_of(self._plan) as pool:
+                response = await pool.send(REQUEST)
+            await self._repeats.open(self._plan.connections)
+        except (LostError, OSError, TimeoutError) as error:
             raise LoadError(f"{self._plan.url} does not answer: {error}") from error
         wrong = self._what_is_wrong(response)
         if wrong is not None:
             raise LoadError(f"{self._plan.url}/menu_items: {wrong}")
 
+    def close(self) -> None:
+        """Hang up."""
+        self._repeats.close()
+
     async def run(self, warmup: float, during: During | None = None) -> Reads:
         """One run after `warmup` s of the same load; where there is `during`, it lasts as long as that."""
-        ending, plan, violations = asyncio.Event(), self._plan, self._violations
-        tasks = [asyncio.create_task(self._at_rate(plan.rate, ending) if plan.rate else self._closed_loops(ending))]
-        await asyncio.sleep(warmup)
-        began = perf_counter()
-        self._series.begin(began)
-        self._answers.clear()
-        self._counts = True
-        meter, cpu = Meter(plan.pids), process_time()
-        await asyncio.gather(asyncio.sleep(plan.seconds), during() if during else asyncio.sleep(0))
-        self._counts = False
-        ended = perf_counter()
-        self._series.end(ended)
-        usages, cpu = meter.read(), process_time() - cpu
-        ending.set()
-        _, late = await asyncio.wait(tasks, timeout=GRACE)
-        for task in late:
-            task.cancel()
+        plan, violations = self._plan, self._violations
+        with self._at_rate(plan.rate) if plan.rate else self._closed_loop():
+            await asyncio.sleep(warmup)
+            began = perf_counter()
+            self._series.begin(began)
+            self._answers.clear()
+            self._counts = True
+            meter, cpu = Meter(plan.pids), process_time()
+            await asyncio.gather(asyncio.sleep(plan.seconds), during() if during else asyncio.sleep(0))
+            self._counts = False
+            ended = perf_counter()
+            self._series.end(ended)
+            usages, cpu = meter.read(), process_time() - cpu
+        await self._last_answers()
         return self._result(ended - began, usages, cpu, self._violations - violations)
 
-    async def _closed_loops(self, ending: asyncio.Event) -> None:
-        async def read_on() -> None:
-            while not ending.is_set():
-                await self._read(perf_counter())
+    @contextmanager
+    def _closed_loop(self) -> Iterator[None]:
+        self._due = perf_counter
+        self._repeats.wake()
+        try:
+            yield
+        finally:
+            self._due = _never
 
-        async with asyncio.TaskGroup() as readers:
-            for _ in range(self._plan.connections):
-                readers.create_task(read_on())
-
-    async def _at_rate(self, rate: float, ending: asyncio.Event) -> None:
+    @contextmanager
+    def _at_rate(self, rate: float) -> Iterator[None]:
         """The clock of a read runs from when it should have been sent, also while no connection is free for it."""
-        queue: asyncio.Queue[float | None] = asyncio.Queue()
+        waiting: deque[float] = deque()
 
         def due(start: int, times: Sequence[float]) -> None:
             del start
-            for time in times:
-                queue.put_nowait(time)
+            waiting.extend(times)
+            self._repeats.wake()
 
-        async def read_on() -> None:
-            while (since := await queue.get()) is not None:
-                await self._read(since)
-
+        self._due = lambda: waiting.popleft() if waiting else None
         pacer = Pacer(rate, asyncio.get_running_loop(), due)
         try:
-            async with asyncio.TaskGroup() as readers:
-                for _ in range(self._plan.connections):
-                    readers.create_task(read_on())
-                await ending.wait()
-                pacer.stop()
-                await asyncio.sleep(0)  # what the pacer handed over last
-                for _ in range(self._plan.connections):
-                    queue.put_nowait(None)
+            yield
         finally:
             pacer.stop()
+            self._due = _never
 
-    async def _read(self, since: float) -> None:
-        try:
-            response = await self._pool.send(REQUEST)
-        except LostError:
-            self._answers["lost"] += self._counts
-            await asyncio.sleep(0.01)  # a server that is away is not hammered
-            return
+    async def _last_answers(self) -> None:
+        """Wait for what is under way, so that the next run does not begin with it."""
+        deadline = perf_counter() + GRACE
+        while self._repeats.under_way and perf_counter() < deadline:  # noqa: ASYNC110 - each answer may be the last
+            await asyncio.sleep(0.01)
+
+    def _heard(self, response: Response | None, since: float) -> None:
         now = perf_counter()
-        self._answers[str(response.status)] += self._counts
+        if response is None:
+            self._answers["lost"] += self._counts
+            return
         wrong = self._what_is_wrong(response)
         if wrong is not None:
             self._violations += 1
             if len(self._wrong) < KEPT_VIOLATIONS:
                 self._wrong.append(wrong)
-        elif self._counts:
-            self._series.add(now - since, now)
+        if self._counts:
+            self._answers[str(response.status)] += 1
+            if wrong is None:
+                self._series.add(now - since, now)
 
     def _what_is_wrong(self, response: Response) -> str | None:
         if response.status == 200 and response.body == self._checked:
@@ -180,6 +182,10 @@ class Readers:
         )
 
 
+def _never() -> None:
+    """No read is due."""
+
+
 @asynccontextmanager
 async def reading(plan: Plan) -> AsyncIterator[Readers]:
     """Connections to the plan's server, `plan.connections` of them.
@@ -187,10 +193,13 @@ async def reading(plan: Plan) -> AsyncIterator[Readers]:
     Raises:
         LoadError: nobody answers, or there is no menu.
     """
-    async with pool_of(plan) as pool:
-        readers = Readers(plan, pool)
+    readers = Readers(plan)
+    try:
         await readers.open()
         yield readers
+    finally:
+        readers.close()
+        await asyncio.sleep(0)
 
 
 async def run(plan: Plan, during: During | None = None) -> Reads:

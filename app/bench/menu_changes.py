@@ -72,13 +72,22 @@ async def run(stack: Stack, *, changes: int, every: float, rate: float, connecti
     """
     found = Changes(changes)
     token = stack.command("token", "--role", "manager").split()[-1]
-    workers = [f"http://127.0.0.1:{stack.settings.ports.of('orders', n)}" for n in _numbers(stack)]
+    ports, numbers = stack.settings.ports, _numbers(stack)
+    workers = [f"http://127.0.0.1:{ports.of('orders', number)}" for number in numbers]
+    pages = [f"http://127.0.0.1:{ports.metrics_of('orders', number)}/metrics" for number in numbers]
     plan = Plan(stack.url, (), seconds=0.0, warmup=warmup, rate=rate, connections=connections)
     async with aiohttp.ClientSession() as client, menu.reading(plan) as readers:
         watches = [_Watch(client, url, found) for url in workers]
         tasks = [asyncio.create_task(watch.run()) for watch in watches]
         try:
-            reads = await readers.run(warmup, lambda: _change(client, stack, token, watches, found, every))
+
+            async def change() -> None:
+                before = await _counted(client, pages)
+                await _change(client, stack.url, token, watches, found, every)
+                after = await _counted(client, pages)
+                found.menu_requests, found.database_reads = after[0] - before[0], after[1] - before[1]
+
+            reads = await readers.run(warmup, change)
         finally:
             for task in tasks:
                 task.cancel()
@@ -92,17 +101,16 @@ def _numbers(stack: Stack) -> Sequence[int]:
 
 
 async def _change(
-    client: aiohttp.ClientSession, stack: Stack, token: str, watches: Sequence[_Watch], found: Changes, every: float
+    client: aiohttp.ClientSession, url: str, token: str, watches: Sequence[_Watch], found: Changes, every: float
 ) -> None:
-    before = await _counted(client, stack)
-    async with client.get(f"{stack.url}/menu_items") as response:
+    async with client.get(f"{url}/menu_items") as response:
         dish = orjson.loads(await response.read())[-1]
     headers = {"Authorization": f"Bearer {token}", "If-Match": "*"}
     due = perf_counter()
     for number in range(found.changes):
         body = orjson.dumps({"price": f"{10 + number % 50}.{number % 2}0"})
         began = perf_counter()
-        async with client.patch(f"{stack.url}/menu_items/{dish['id']}", data=body, headers=headers) as response:
+        async with client.patch(f"{url}/menu_items/{dish['id']}", data=body, headers=headers) as response:
             if response.status != 200:
                 raise LoadError(f"a change was answered {response.status} {await response.text()}")
             revision = int(response.headers["Menu-Revision"])
@@ -112,8 +120,6 @@ async def _change(
         found.shown.append(1000 * (max(watch.at for watch in watches) - began))
         due = max(due + every, perf_counter())
         await asyncio.sleep(due - perf_counter())
-    after = await _counted(client, stack)
-    found.menu_requests, found.database_reads = after[0] - before[0], after[1] - before[1]
 
 
 async def _all_show(watches: Sequence[_Watch], revision: int) -> bool:
@@ -126,11 +132,11 @@ async def _all_show(watches: Sequence[_Watch], revision: int) -> bool:
     return True
 
 
-async def _counted(client: aiohttp.ClientSession, stack: Stack) -> tuple[int, int]:
-    """Menu requests and database reads of all order workers so far."""
+async def _counted(client: aiohttp.ClientSession, pages: Sequence[str]) -> tuple[int, int]:
+    """Menu requests and database reads of all order workers so far, from their pages of metrics."""
     requests = reads = 0
-    for number in _numbers(stack):
-        async with client.get(f"http://127.0.0.1:{stack.settings.ports.metrics_of('orders', number)}/metrics") as page:
+    for url in pages:
+        async with client.get(url) as page:
             for line in (await page.text()).splitlines():
                 name, _, value = line.rpartition(" ")
                 requests += int(float(value)) if name.startswith(_READS) else 0

@@ -14,6 +14,8 @@ from typing import Any
 
 from app.bench import tokens
 from app.settings import DEFAULT_FILE, FILE_VARIABLE, Settings, load
+from app.stack import client
+from app.stack.layout import Layout
 
 ROOT = Path(__file__).resolve().parents[2]
 UP_SECONDS = 300.0
@@ -38,6 +40,14 @@ class Stack:
     def url(self) -> str:
         """Where pads order."""
         return self.settings.orders_url
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether its workers limit what guests may order."""
+        overseer = client.supervisor(Layout(self.settings.data_dir))
+        if overseer is None:
+            return self.settings.limits.enabled
+        return bool(overseer.settings.get("limits", {}).get("enabled"))
 
     def command(self, *arguments: str, timeout: float = COMMAND_SECONDS, may_fail: bool = False) -> str:
         """The standard output of `python -m app ARGUMENTS`.
@@ -123,6 +133,8 @@ def _environment(folder: Path, offset: int, workers: int, nodes: int) -> dict[st
         "BISTRO92_WORKERS": str(workers),
         "BISTRO92_LEDGERS": "1",
         "BISTRO92_NODES": str(nodes),
+        # Few tables order much. Whoever measures what limits cost says so.
+        "BISTRO92_LIMITS__ENABLED": os.environ.get("BISTRO92_LIMITS__ENABLED", "false"),
     }
 
 

@@ -13,12 +13,11 @@ import click
 import structlog
 
 from app.adapters import menu_editor
-from app.adapters.menu_store import MenuTooLargeError
 from app.cli._menu_text import Teller
 from app.dishes import DishError
 from app.domain.menu import Menu
 from app.domain.menu_edits import AlreadyThere, CannotUndo, ChangedSince, Edit, Edited, NoSuchDish, Refused
-from app.ports import MenuEditor, UnavailableError
+from app.ports import MenuEditor, MenuTooLargeError, UnavailableError
 from app.settings import Settings, SettingsError, load
 
 T = TypeVar("T")

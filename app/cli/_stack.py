@@ -16,6 +16,11 @@ from app.settings import SettingsError
 
 OFFSET = 6000  # of the ports of a stack of its own; the highest stays below those that the kernel gives to clients
 
+LIMITED = (
+    "Limits are on here: a table that orders more often than limits.table_per_minute is answered 429, and that is "
+    "counted. For a load of few tables start the stack with BISTRO92_LIMITS__ENABLED=false."
+)
+
 _OPTIONS = (
     click.option("--running", is_flag=True, help="Use the stack that is up, not one of its own."),
     click.option("--offset", default=OFFSET, show_default=True, help="Added to the ports of a stack of its own."),
@@ -40,6 +45,8 @@ def choose(ctx: click.Context, *, running: bool, offset: int, nodes: int, worker
 def open_stack(ctx: click.Context) -> Iterator[Stack]:
     """The chosen stack; what goes wrong on it ends the command with a message."""
     with told(), ctx.obj() as stack:
+        if stack.is_limited:
+            click.echo(LIMITED, err=True)
         yield stack
 
 

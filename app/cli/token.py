@@ -12,12 +12,13 @@ import click
 from yarl import URL
 
 from app.adapters.tokens import Keys, KeysError, signed_tokens
-from app.domain.claims import Role
+from app.domain.claims import MAX_NAME, Role, is_name
 from app.settings import SettingsError, load
 
 CONCURRENT = 32  # requests; 3,000 tables take seconds, and guests' orders go on beside them
 RETRY_SECONDS = 30.0  # as long as a service that restarts may need
 PAUSE_SECONDS = 0.5
+REQUESTS_PER_TOKEN = 20  # below the smallest limits.source_writes_per_minute that makes sense
 REQUEST_SECONDS = 15.0  # above the views' own deadline, so that their 503 is seen
 
 
@@ -34,13 +35,16 @@ class TokenCommandError(click.ClickException):
     show_default=True,
     help="whose token; only a pad's names a table",
 )
+@click.option("--name", default="", help="with --role: whose it is; the menu's history shows it")
 @click.option("--close", "closing", is_flag=True, help="close the tables' sessions: their tokens end")
 @click.option("--rotate-keys", is_flag=True, help="make a new signing key; tokens of the one before stay valid")
 @click.option("--url", help="the orders service, where it is not the local stack's")
-def command(tables: tuple[str, ...], role: Role, closing: bool, rotate_keys: bool, url: str | None) -> None:
+def command(tables: tuple[str, ...], role: Role, name: str, closing: bool, rotate_keys: bool, url: str | None) -> None:
     """Open the TABLES where none is open and print `TABLE TOKEN` for each; or print a token of another role."""
     if rotate_keys + closing + (role != "pad") > 1 or bool(tables) == (rotate_keys or role != "pad"):
         raise click.UsageError("name tables (with or without --close), or one of --role and --rotate-keys")
+    if name and (role == "pad" or not is_name(name)):
+        raise click.UsageError(f"--name is for staff, with --role: one line of up to {MAX_NAME} characters")
     try:
         settings = load()
         if rotate_keys:
@@ -51,9 +55,9 @@ def command(tables: tuple[str, ...], role: Role, closing: bool, rotate_keys: boo
     except (SettingsError, KeysError) as error:
         raise TokenCommandError(str(error)) from error
     if role != "pad":
-        click.echo(tokens.sign(role))
+        click.echo(tokens.sign(role, name=name))
         return
-    floor = Floor(url or settings.orders_url, tokens.sign("operator"))
+    floor = Floor(url or settings.orders_url, lambda number: tokens.sign("operator", number=number))
     if closing:
         asyncio.run(floor.each(tables, floor.close))
         return
@@ -64,9 +68,11 @@ def command(tables: tuple[str, ...], role: Role, closing: bool, rotate_keys: boo
 class Floor:
     """The tables of a running stack, seen through its HTTP interface."""
 
-    def __init__(self, url: str, operator_token: str) -> None:
+    def __init__(self, url: str, operator_token: Callable[[int], str]) -> None:
+        """`operator_token` gives tokens by their number, from 1."""
         self._url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {operator_token}"}
+        self._sign = operator_token
+        self._sent = 0
         self._session: aiohttp.ClientSession
         self._reached = False  # once it was, a refused connection is a worker that restarts
 
@@ -79,7 +85,7 @@ class Floor:
                 return await act(table)
 
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
-        async with aiohttp.ClientSession(headers=self._headers, timeout=timeout) as self._session:
+        async with aiohttp.ClientSession(timeout=timeout) as self._session:
             try:
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(at(table)) for table in tables]
@@ -97,6 +103,11 @@ class Floor:
         session: int = (await self._post(table, "close"))["session"]
         return session
 
+    def _headers(self) -> dict[str, str]:
+        """A token may change so much in a minute; who has the keys opens a whole house at once."""
+        self._sent += 1
+        return {"Authorization": f"Bearer {self._sign(1 + self._sent // REQUESTS_PER_TOKEN)}"}
+
     async def _post(self, table: str, action: str) -> Any:
         deadline = time.monotonic() + RETRY_SECONDS
         while True:
@@ -104,7 +115,7 @@ class Floor:
             try:
                 # Quoted, so that a wrong table number is refused there and does not become another path.
                 path = f"{self._url}/tables/{quote(table, safe='')}/{action}"
-                async with self._session.post(URL(path, encoded=True)) as answer:
+                async with self._session.post(URL(path, encoded=True), headers=self._headers()) as answer:
                     self._reached = True
                     if answer.status in (200, 201):
                         return await answer.json()

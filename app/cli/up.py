@@ -101,7 +101,7 @@ def show_addresses(settings: Settings, layout: Layout, console: Console) -> None
         ("docs", f"{settings.orders_url}/docs"),
         ("Kafka", settings.kafka_bootstrap),
         ("Cassandra", nodes),
-        ("Redis", settings.redis_url),
+        ("Redis", settings.redis_shown),
         ("status", f"http://127.0.0.1:{found['monitor-1']}/status" if "monitor-1" in found else "MONITORS=0"),
         ("metrics", f"http://127.0.0.1:{settings.ports.metrics_of('auditor')}/metrics (the auditor's)"),
         ("logs", str(layout.logs)),

@@ -169,17 +169,21 @@ def revised(menu: Menu, items: Sequence[MenuItem]) -> Edited:
             items=after,
             removed=dict(list(removed.items())[-KEPT_REMOVALS:]),
             forgotten=max([menu.forgotten, *(at for _, at in dropped)]),
-            reordered=revision if is_moved or _is_inserted(menu, after) else menu.reordered,
+            reordered=revision if is_moved or _is_elsewhere(menu, after) else menu.reordered,
         ),
         (*changed, *gone),
     )
 
 
-def _is_inserted(menu: Menu, after: Sequence[MenuItem]) -> bool:
-    """Whether a new dish stands before one that was there: who follows the changes would put it last."""
+def _is_elsewhere(menu: Menu, after: Sequence[MenuItem]) -> bool:
+    """Whether a dish that came does not stand where it would for whoever follows the changes.
+
+    That is at the end; and where it was before, for whoever has not heard that it was gone.
+    """
     known = {item.id for item in menu.items}
     is_known = [item.id in known for item in after]
-    return is_known != sorted(is_known, reverse=True)
+    is_back = any(item.id in menu.removed for item in after)
+    return is_back or is_known != sorted(is_known, reverse=True)
 
 
 def _next(before: MenuItem | None, item: MenuItem, revision: int) -> MenuItem:

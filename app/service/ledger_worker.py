@@ -24,7 +24,9 @@ from app.service.streams import Streams
 from app.settings import Settings
 from app.topics import LEDGER_APP, ORDER_EVENTS
 from app.web.answers import answer_json
+from app.web.headers import add_headers
 from app.web.health import readiness
+from app.web.middleware import contract
 
 log = structlog.get_logger(__name__)
 
@@ -72,9 +74,9 @@ class LedgerService:
         self._partitions: set[Any] | None = None  # None between two assignments
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
-        self._wire()
+        self._wire(settings)
 
-    def _wire(self) -> None:
+    def _wire(self, settings: Settings) -> None:
         app = self.app
         app.agent(app.topic(ORDER_EVENTS, key_type=bytes, value_type=bytes), name="ledger", concurrency=1)(self._run)
         app.on_partitions_assigned.connect(self._on_assigned, weak=False)
@@ -82,6 +84,8 @@ class LedgerService:
         app.before_start.append(self._start)
         app.before_stop.append(self._drain)
         app.after_stop.append(self._stop)
+        add_headers(app.web.web_app, settings.web)
+        app.web.web_app.middlewares.append(contract)
         app.web.web_app.router.add_get("/health/ready", self._ready)
         app.web.web_app.router.add_get("/health/live", self._live)
 

@@ -13,14 +13,22 @@ from faust.types import TP
 from app import metrics
 from app.adapters import admission, breaker, cassandra, menu_copies
 from app.adapters.admission import LOOK_SECONDS, OrderAdmission
-from app.adapters.breaker import Breaker
+from app.adapters.breaker import BatchBreaker, Breaker
 from app.adapters.cassandra import CassandraSession
 from app.adapters.dead_letters import KafkaDeadLetters
 from app.adapters.edge import KafkaEdge
 from app.adapters.fatal import end_process
-from app.adapters.figures import MenuFigures, OrderFigures, RedisFigures, StoreFigures, keep_breakers
+from app.adapters.figures import (
+    LimitFigures,
+    MenuFigures,
+    OrderFigures,
+    RedisFigures,
+    StoreFigures,
+    keep_breakers,
+)
 from app.adapters.heartbeat import Heartbeat
 from app.adapters.journal import journal_of
+from app.adapters.limiter import SharedLimiter
 from app.adapters.link import Link, link_key
 from app.adapters.log_reader import KafkaLogReader
 from app.adapters.log_writer import KafkaCommands, KafkaLogWriter
@@ -38,7 +46,7 @@ from app.agents.orders import OrdersAgent
 from app.domain.house_clock import HouseClock
 from app.domain.liveness import Vitals
 from app.metrics import Metrics
-from app.ports import OPEN_DOOR, UnavailableError
+from app.ports import OPEN_DOOR, UNLIMITED, UnavailableError
 from app.service.common import MAX_POLL_SECONDS, App, new_app
 from app.service.streams import Streams
 from app.settings import Settings
@@ -129,11 +137,13 @@ class OrdersService:
         self.owners = FaustOwners(self.app, self.own, lambda: self.tokens.sign("worker"))
         self.cassandra = CassandraSession(settings, StoreFigures(kept).cassandra)
         self.menu_watch = MenuFigures(kept)
+        redis_called = RedisFigures(kept).called
         rules = breaker.rules_of(settings.breakers)
         self.redis_breaker = Breaker("redis", rules, menu_copies.is_away)
         self.cassandra_breaker = Breaker("cassandra", rules, cassandra.is_away)
         store = MenuStore(self.cassandra, settings.menu.revisions, self.cassandra_breaker)
-        copies = MenuCopies(settings, RedisFigures(kept).called, self.redis_breaker)
+        copies = MenuCopies(settings, redis_called, self.redis_breaker)
+        self.limiter = SharedLimiter(settings, LimitFigures(kept), redis_called, BatchBreaker(self.redis_breaker))
         self.menu = WorkerMenu(settings, store, copies, self.menu_watch)
         self.announcer = MenuAnnouncer(settings)
         self.editor = StoredMenuEditor(store, copies, self.announcer, self.menu.made)
@@ -164,6 +174,7 @@ class OrdersService:
             watch=self.watch,
             journal=self.journal,
             menu_answered=self.menu_watch.answered,
+            limiter=self.limiter if self.settings.limits.enabled else UNLIMITED,
             admission=self.admission if admission.is_enabled(self.settings) else OPEN_DOOR,
         )
         add_routes(app.web.web_app, services)
@@ -344,6 +355,7 @@ class OrdersService:
         await self.link.stop()
         await self.menu_changes.stop()
         await self.menu.stop()
+        await self.limiter.stop()
         await self.cassandra.stop()
         await asyncio.to_thread(self._stop_writers)
         self.journal.flush()

@@ -125,5 +125,5 @@ def _variables(group: BaseModel, prefix: str) -> dict[str, str]:
         if isinstance(value, BaseModel):
             found |= _variables(value, f"{prefix}{name.upper()}__")
         elif value is not None:
-            found[prefix + name.upper()] = json.dumps(value) if isinstance(value, dict) else str(value)
+            found[prefix + name.upper()] = json.dumps(value) if isinstance(value, dict | tuple) else str(value)
     return found

@@ -4,9 +4,10 @@ import re
 
 from aiohttp import hdrs, web
 
-from app.domain.claims import STAFF, Claims
+from app.domain.claims import MANAGERS, STAFF, Claims
 from app.messages import TableState
 from app.web.answers import refuse
+from app.web.limits import limited_read, unauthorized
 from app.web.services import Services
 
 _table_number = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -14,10 +15,16 @@ _table_number = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 def holder(services: Services, request: web.Request) -> Claims | None:
     """Who sends the request; None without a token that holds."""
-    header = request.headers.get(hdrs.AUTHORIZATION, "")
-    if header[:7].lower() != "bearer ":
-        return None
-    return services.tokens.verify(header[7:])
+    token = bearer(request)
+    return services.tokens.verify(token) if token else None
+
+
+def bearer(request: web.Request) -> str:
+    """The token that the request was sent with; empty without one, or where more than one would have to be judged."""
+    headers = request.headers.getall(hdrs.AUTHORIZATION, ())
+    if len(headers) != 1 or headers[0][:7].lower() != "bearer ":
+        return ""
+    return headers[0][7:]
 
 
 async def table_for_reading(services: Services, request: web.Request) -> TableState | web.Response:
@@ -28,7 +35,9 @@ async def table_for_reading(services: Services, request: web.Request) -> TableSt
     """
     claims = holder(services, request)
     if claims is None:
-        return refuse(401)
+        return unauthorized(services, request)
+    if (refusal := limited_read(services, request)) is not None:
+        return refusal
     table = request.match_info["table_number"]
     if not _table_number.fullmatch(table):
         return refuse(404)
@@ -52,8 +61,8 @@ def manager(services: Services, request: web.Request) -> Claims | web.Response:
     """Who sends a request that managers and operators may send, or why the sender may not."""
     claims = holder(services, request)
     if claims is None:
-        return refuse(401)
-    return claims if claims.role in {"manager", "operator"} else refuse(403)
+        return unauthorized(services, request)
+    return claims if claims.role in MANAGERS else refuse(403)
 
 
 def table_for_session(services: Services, request: web.Request) -> str | web.Response:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from aiohttp import hdrs, web
 from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http import SERVER_SOFTWARE
 
 from app.ports import LiveMenu, UnavailableError
 from app.web.answers import JSON
+from app.web.headers import SERVER, AnswerHeaders, Pairs
 from app.web.menu_pages import MenuPages, Page
 from app.web.menu_reads import knows, page_headers, tag_headers, takes_gzip
 from app.web.middleware import REQUEST_ID, new_request_id
@@ -33,7 +33,6 @@ _OF_A_BROWSER = {"sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site"}
 _HARMLESS = _LOOKED_AT | _OF_THE_CLIENT | _OF_THE_WAY | _OF_A_BROWSER
 _whole = re.compile(rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) [!-~]+ HTTP/1\.1\r\n")
 _length = re.compile(rb"\r\ncontent-length: *(\d{1,6})\r\n")
-_ODD = (b"transfer-encoding", b"content-encoding", b"upgrade")
 
 
 class _Asked(NamedTuple):
@@ -55,9 +54,10 @@ class _Ready(NamedTuple):
 class FastMenu:
     """Answers plain reads of the whole menu, byte for byte as the view behind aiohttp would."""
 
-    def __init__(self, menu: LiveMenu, pages: MenuPages, answered: Answered = unheard) -> None:
+    def __init__(self, menu: LiveMenu, pages: MenuPages, headers: AnswerHeaders, answered: Answered = unheard) -> None:
         self._menu = menu
         self._pages = pages
+        self._fixed = headers.fixed
         self._answered = answered
         self._heads: dict[bytes, _Asked] = {}
         self._ready: dict[tuple[bool, bool], _Ready] = {}
@@ -77,7 +77,7 @@ class FastMenu:
         date, key = rfc822_formatted_time(), (asked.is_gzipped, is_known)
         ready = self._ready.get(key)
         if ready is None or ready.page is not page or ready.date is not date:
-            ready = self._ready[key] = _make(page, date, asked.is_gzipped, is_known)
+            ready = self._ready[key] = _make(page, date, self._fixed, asked.is_gzipped, is_known)
         self._answered("not_modified" if is_known else "fresh")
         return b"".join((ready.start, new_request_id().encode(), ready.rest))
 
@@ -109,7 +109,7 @@ def _read(chunk: bytes) -> _Asked | None:
     return _Asked(takes_gzip(headers.get("accept-encoding", "")), headers.get("if-none-match", ""))
 
 
-def _make(page: Page, date: str, is_gzipped: bool, is_known: bool) -> _Ready:
+def _make(page: Page, date: str, fixed: Pairs, is_gzipped: bool, is_known: bool) -> _Ready:
     """An answer as aiohttp writes it, header by header in its order."""
     if is_known:
         start, body, about_body = "HTTP/1.1 304 Not Modified", b"", {}
@@ -119,8 +119,8 @@ def _make(page: Page, date: str, is_gzipped: bool, is_known: bool) -> _Ready:
         headers = page_headers(page, is_gzipped) | {hdrs.CONTENT_TYPE: JSON}
         about_body = {hdrs.CONTENT_LENGTH: str(len(body))}
     before = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    after = about_body | {hdrs.DATE: date, hdrs.SERVER: SERVER_SOFTWARE}
-    rest = "".join(f"\r\n{name}: {value}" for name, value in after.items())
+    after = (*about_body.items(), (hdrs.DATE, date), (hdrs.SERVER, SERVER), *fixed)
+    rest = "".join(f"\r\n{name}: {value}" for name, value in after)
     return _Ready(
         page, date, f"{start}\r\n{before}{REQUEST_ID}: ".encode("ascii"), f"{rest}\r\n\r\n".encode("ascii") + body
     )
@@ -132,10 +132,12 @@ def is_whole(chunk: bytes) -> bool:
     if not 4 <= end <= len(chunk) <= _MAX_WHOLE or not _whole.match(chunk):
         return False
     head = chunk[:end].lower()
-    if any(odd in head for odd in _ODD) or head.count(b"\n") != head.count(b"\r\n"):
+    if b"transfer-encoding" in head or b"content-encoding" in head or b"upgrade" in head:
+        return False
+    if head.count(b"\n") != head.count(b"\r\n"):
         return False
     lengths = head.count(b"content-length")
     if lengths == 0:
         return end == len(chunk)
-    length = _length.search(head)
+    length = _length.match(head, head.find(b"\r\ncontent-length"))
     return lengths == 1 and length is not None and int(length[1]) == len(chunk) - end

@@ -13,10 +13,10 @@ from collections.abc import Callable
 import orjson
 from aiohttp import hdrs, web
 from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http import SERVER_SOFTWARE
 
 from app.ports import Admission, OrderWatch
 from app.web.answers import ERRORS, JSON
+from app.web.headers import NOT_KEPT, SERVER, AnswerHeaders, Pairs
 from app.web.middleware import REQUEST_ID, new_request_id
 
 LATELY = 10.0  # s; then a token is looked at again
@@ -24,14 +24,27 @@ KEPT = 4096  # tokens
 
 _START = b"POST /orders HTTP/1.1\r\n"
 _token = re.compile(rb"\r\nauthorization: bearer ([!-~]+)\r\n", re.IGNORECASE)
-_ODD = (b"\r\nconnection:", b"\r\nexpect:", b"\r\nx-request-id:")  # these are answered in ways of their own
+_ODD = (
+    b"\r\nconnection:",
+    b"\r\nexpect:",
+    b"\r\norigin:",
+    b"\r\nx-request-id:",
+)  # these are answered in ways of their own
 _BODY = orjson.dumps({"error": ERRORS[429]})
 
 
 class FastRefusal:
     """Asks the admission for the view, and remembers the tokens that it refused."""
 
-    def __init__(self, admission: Admission, watch: OrderWatch, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        watch: OrderWatch,
+        headers: AnswerHeaders,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`headers` are those of every answer."""
+        self._more = (*headers.fixed, (hdrs.CACHE_CONTROL, NOT_KEPT))
         self._admission = admission
         self._watch = watch
         self._clock = clock
@@ -68,21 +81,22 @@ class FastRefusal:
             self._let_through[table] += 1
             return None
         self._watch.answered("rate_limited", 0.0)
-        return _refusal(seconds)
+        return _refusal(seconds, self._more)
 
 
 FAST_REFUSAL = web.AppKey("fast_refusal", FastRefusal)
 
 
-def _refusal(seconds: int) -> bytes:
+def _refusal(seconds: int, more: Pairs) -> bytes:
     """An answer as aiohttp writes it, header by header in its order."""
-    headers = {
-        hdrs.RETRY_AFTER: str(seconds),
-        hdrs.CONTENT_TYPE: JSON,
-        REQUEST_ID: new_request_id(),
-        hdrs.CONTENT_LENGTH: str(len(_BODY)),
-        hdrs.DATE: rfc822_formatted_time(),
-        hdrs.SERVER: SERVER_SOFTWARE,
-    }
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    headers = (
+        (hdrs.RETRY_AFTER, str(seconds)),
+        (hdrs.CONTENT_TYPE, JSON),
+        (REQUEST_ID, new_request_id()),
+        (hdrs.CONTENT_LENGTH, str(len(_BODY))),
+        (hdrs.DATE, rfc822_formatted_time()),
+        (hdrs.SERVER, SERVER),
+        *more,
+    )
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
     return f"HTTP/1.1 429 Too Many Requests\r\n{lines}\r\n".encode("ascii") + _BODY

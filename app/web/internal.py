@@ -8,6 +8,7 @@ from aiohttp import web
 
 from app.messages import OrderPlaced, TableState
 from app.ports import UnavailableError
+from app.web.access import bearer
 from app.web.answers import refuse
 from app.web.services import Tokens
 
@@ -30,7 +31,7 @@ def add_internal_routes(application: web.Application, own: OwnRows, tokens: Toke
 
     def guarded(handler: Handler) -> Handler:
         async def view(request: web.Request) -> web.Response:
-            claims = tokens.verify(request.headers.get("Authorization", "").removeprefix("Bearer "))
+            claims = tokens.verify(bearer(request))
             if claims is None or claims.role != "worker":
                 return refuse(404)
             try:

@@ -21,10 +21,12 @@ from app.domain.menu_edits import (
     create,
     remove,
 )
+from app.ports import MenuTooLargeError
 from app.web.access import manager
 from app.web.answers import answer_json, refuse
 from app.web.bodies import read_body
 from app.web.forms import menu_entry
+from app.web.limits import limited_write
 from app.web.menu_pages import wall_clock
 from app.web.preconditions import BadRequestError, if_match, must_be_new
 from app.web.services import Services
@@ -79,16 +81,18 @@ class MenuEdits:
         if isinstance(claims, web.Response):
             return claims
         try:
-            return await change(request, body, claims)
+            return await limited_write(self._services, request, lambda: change(request, body, claims))
         except (BadRequestError, DishError) as error:
             return refuse(400, str(error)[:MAX_DETAIL])
+        except MenuTooLargeError as error:
+            return refuse(413, str(error))
 
     async def _put(self, request: web.Request, body: bytes, claims: Claims) -> web.Response:
         item_id, is_new, seen = request.match_info["item_id"], must_be_new(request), if_match(request)
         form = {"id": item_id} | _object(body, item_id)
         item = read_dish(form, currency=self._restaurant.currency, stations=self._restaurant.stations)
         edit = create(item) if seen is None else alter(item_id, seen, lambda _: item)
-        outcome = await self._services.editor.apply(edit, claims.role, f"PUT {item_id}")
+        outcome = await self._services.editor.apply(edit, claims.who, f"PUT {item_id}")
         if isinstance(outcome, NoSuchDish):
             return refuse(412)  # it was seen, and is gone
         if isinstance(outcome, AlreadyThere):
@@ -102,7 +106,7 @@ class MenuEdits:
         changes = _object(body, item_id)
         edit = alter(item_id, seen, lambda item: self._changed(item, changes))
         what = f"{', '.join(changes)} of {item_id}"
-        outcome = await self._services.editor.apply(edit, claims.role, what)
+        outcome = await self._services.editor.apply(edit, claims.who, what)
         return self._told(outcome, item_id)
 
     def _changed(self, item: MenuItem, changes: dict[str, Any]) -> MenuItem:
@@ -118,7 +122,7 @@ class MenuEdits:
             return refuse(428)
         if body:
             raise BadRequestError("no body is allowed here")
-        outcome = await self._services.editor.apply(remove(item_id, seen), claims.role, f"DELETE {item_id}")
+        outcome = await self._services.editor.apply(remove(item_id, seen), claims.who, f"DELETE {item_id}")
         if isinstance(outcome, Edited):
             return web.Response(status=204, headers={MENU_REVISION: str(outcome.menu.revision)})
         return self._told(outcome, item_id)
@@ -128,7 +132,7 @@ class MenuEdits:
         is_available, until = self._read_sold_out(body)
         edit = alter(item_id, seen, lambda item: replace(item, available=is_available, sold_out_until=until))
         what = f"{'sold out' if until or not is_available else 'back'} {item_id}"
-        return self._told(await self._services.editor.apply(edit, claims.role, what), item_id)
+        return self._told(await self._services.editor.apply(edit, claims.who, what), item_id)
 
     def _read_sold_out(self, body: bytes) -> tuple[bool, int]:
         """Whether the dish can be had, and from when on (ms since 1970, UTC; 0: at once).

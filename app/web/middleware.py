@@ -7,11 +7,12 @@ import secrets
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
+from multidict import istr
 
 from app.ports import UnavailableError
 from app.web.answers import ERRORS, refuse
 
-REQUEST_ID = "X-Request-Id"
+REQUEST_ID = istr("X-Request-Id")
 REQUEST_KEY = web.RequestKey("request_id", str)  # under which a view finds its request's id
 
 _log = structlog.get_logger(__name__)
@@ -23,8 +24,7 @@ _numbers = itertools.count(1)
 @web.middleware
 async def contract(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer as the contract says, and name the request; the client's own id is kept where it is a plain one."""
-    given = request.headers.get(REQUEST_ID)
-    request_id = given if given and _given.fullmatch(given) else new_request_id()
+    request_id = request_id_of(request)
     request[REQUEST_KEY] = request_id
     response: web.StreamResponse
     try:
@@ -43,6 +43,12 @@ async def contract(request: web.Request, handler: Handler) -> web.StreamResponse
         response = _fault(request, request_id)
     response.headers[REQUEST_ID] = request_id
     return response
+
+
+def request_id_of(request: web.BaseRequest) -> str:
+    """The client's own id where it is a plain one, else a new one."""
+    given = request.headers.get(REQUEST_ID)
+    return given if given and _given.fullmatch(given) else new_request_id()
 
 
 def new_request_id() -> str:

@@ -26,6 +26,9 @@ _PARAMETERS: dict[str, tuple[str, str]] = {  # name -> where it stands, what it 
     "If-Match": ("header", _SEEN),
     "If-None-Match": ("header", "What the reader has already; with a PUT `*`: only a new dish"),
 }
+_TAG = r'((W/)?"\d{1,15}(\.[0-9a-f]{1,64}(-gz)?)?"|\d{1,15})'
+_PATTERNS = {"If-Match": rf"^(\*|{_TAG}(, *{_TAG})*)$"}
+_ONLY_NEW = {"If-None-Match": r"^\*$"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Operation:
     body_required: bool = True
     notes: dict[int, str] = field(default_factory=dict)  # what a refusal means here, where it means something more
     parameters: tuple[str, ...] = ()
+    must_be_sent: tuple[str, ...] = ()  # of the parameters
     media: str = JSON
     description: str = ""
 
@@ -99,7 +103,7 @@ OPERATIONS = (
         "get",
         "/menu_items/stream",
         "Follow the menu",
-        {200: ("Events without an end", {"type": "string"})},
+        {200: ("Events without an end, each as it is named here", _ref("MenuEvent"))},
         (503,),
         notes={503: "As many pads follow the menu here as may, or there is no menu yet"},
         parameters=("lang", "Last-Event-ID", "last_event_id"),
@@ -133,6 +137,7 @@ OPERATIONS = (
         "DishChanges",
         notes={428: "`If-Match` is missing"},
         parameters=("If-Match",),
+        must_be_sent=("If-Match",),
     ),
     Operation(
         "delete",
@@ -143,6 +148,7 @@ OPERATIONS = (
         MANAGERS,
         notes={428: "`If-Match` is missing"},
         parameters=("If-Match",),
+        must_be_sent=("If-Match",),
     ),
     Operation(
         "post",
@@ -221,9 +227,26 @@ def _introduction(settings: Settings) -> str:
         "one. An accepted `order_id` gets its first answer again for at least 24 hours, whatever became of version and "
         f"menu. Limits: bodies of {limits.body_limit} bytes, {limits.max_lines} lines in an order, 1 to "
         f"{limits.max_quantity} of a dish in a line, notes of {limits.max_note} characters, {limits.max_modifiers} "
-        "modifiers in a line. Bodies are JSON in UTF-8 whatever their Content-Type; unknown fields are refused; of a "
-        "name that stands twice the last counts. Every answer carries an `X-Request-Id`: the one that was sent, or a "
-        "new one."
+        f"modifiers in a line. {_limits(settings)}Bodies are JSON in UTF-8 whatever their Content-Type; unknown fields "
+        "are refused; of a name that stands twice the last counts. Every answer carries an `X-Request-Id`: the one "
+        "that was sent, or a new one."
+    )
+
+
+def _limits(settings: Settings) -> str:
+    limits = settings.limits
+    if not limits.enabled:
+        return ""
+    told = (
+        (limits.table_per_minute, "orders of a table"),
+        (limits.source_writes_per_minute, "requests of a token that change something"),
+        (limits.source_reads_per_minute, "reads of a token"),
+        (limits.address_per_minute, "requests of an address without a token"),
+    )
+    counts = ", ".join(f"{most} {what}" for most, what in told if most)
+    return (
+        f"In a minute: {counts}; past it 429 with a `Retry-After` after which the same is let in. An accepted order "
+        "that is sent again counts for no table. Answers to orders tell in `RateLimit` what is left. "
     )
 
 
@@ -236,7 +259,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
             for status, (text, schema) in operation.answers.items()
         },
     }
-    for status in operation.refusals:
+    for status in sorted({*operation.refusals, *((429,) if operation.roles else ())}):
         text = operation.notes.get(status, ERRORS[status])
         described["responses"][str(status)] = _response(text, _PROBLEMS.get(status, _ref("Problem")))
     if operation.description:
@@ -259,8 +282,15 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": patterns[name]}}
         for name in names
     ]
+    named = _PATTERNS | _ONLY_NEW if operation.method == "put" else _PATTERNS
     return in_path + [
-        {"name": name, "in": place, "description": text, "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": place,
+            "required": name in operation.must_be_sent,
+            "description": text,
+            "schema": {"type": "string"} | ({"pattern": named[name]} if name in named else {}),
+        }
         for name, (place, text) in _PARAMETERS.items()
         if name in operation.parameters
     ]
@@ -272,7 +302,15 @@ def _response(description: str, schema: dict[str, Any] | None, media: str = JSON
 
 
 def _schemas(settings: Settings) -> dict[str, Any]:
-    read = (shapes.OrderReceived, shapes.OrderRead, shapes.MenuEntry, shapes.TableRead, shapes.Health, shapes.Ready)
+    read = (
+        shapes.OrderReceived,
+        shapes.OrderRead,
+        shapes.MenuEntry,
+        shapes.MenuEvent,
+        shapes.TableRead,
+        shapes.Health,
+        shapes.Ready,
+    )
     problems = (shapes.Problem, shapes.NotReady, shapes.Conflict, shapes.MenuChanged, shapes.DishChanged)
     answers: list[Any] = [*read, *problems]
     adapters: list[Any] = [TypeAdapter(model) for model in answers]
@@ -291,6 +329,7 @@ def _dish_bodies(form: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """A whole dish, whose id stands in the path already, and some of its fields."""
     station = form["properties"]["station"] | {"enum": list(settings.restaurant.stations)}
     fields = form["properties"] | {"station": station}
+    del fields["id"]
     required = [name for name in form["required"] if name != "id"]
     changes = {name: {"anyOf": [schema, {"type": "null"}]} for name, schema in fields.items()}
     return {

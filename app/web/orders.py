@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import hdrs, web
 from pydantic import ValidationError
 
+from app.domain.claims import Claims
 from app.domain.ids import fingerprint, order_id
 from app.messages import Answer, PlaceOrder
 from app.ports import SAMPLED, UnavailableError
@@ -16,6 +17,7 @@ from app.web.bodies import read_body
 from app.web.fast_refusal import FastRefusal
 from app.web.forms import amount, lines_read, order_read
 from app.web.judging import Judged, judge
+from app.web.limits import admit_order, unauthorized
 from app.web.middleware import REQUEST_KEY, expect_within
 from app.web.services import Services
 from app.web.shapes import describe, order_request
@@ -32,8 +34,8 @@ class PlacingOrders:
     Each request is counted once, by what it is answered: here, by the middleware, or before its body was sent.
     """
 
-    def __init__(self, services: Services) -> None:
-        self.door = FastRefusal(services.admission, services.watch)
+    def __init__(self, services: Services, door: FastRefusal) -> None:
+        self._door = door
         self._services = services
         self._limits = services.settings.orders
         self._currency = services.settings.restaurant.currency
@@ -69,15 +71,32 @@ class PlacingOrders:
             return "unavailable", not_ready()
         claims = holder(self._services, request)
         if claims is None:
-            return "unauthorized", refuse(401)
+            refusal = unauthorized(self._services, request)
+            return "unauthorized" if refusal.status == 401 else "rate_limited", refusal
         try:
             order = self._shape.validate_json(body)
         except ValidationError as error:
             return "invalid_request", refuse(400, describe(error))
         if claims.role != "pad" or claims.table != order["table_number"]:
             return "forbidden", refuse(403)
-        if seconds := self.door.wait_of(request.headers[hdrs.AUTHORIZATION][7:], claims.table):
+        admission = await admit_order(self._services, request, order, claims.session)
+        if isinstance(admission, web.Response):
+            return "rate_limited", admission
+        if seconds := self._door.wait_of(request.headers[hdrs.AUTHORIZATION][7:], claims.table):
+            admission.failed()
             return "rate_limited", slow_down(seconds)
+        try:
+            outcome, response = await self._decide(request, order, claims, began)
+        except BaseException:
+            admission.failed()
+            raise
+        admission.ended(outcome, response)
+        return outcome, response
+
+    async def _decide(
+        self, request: web.Request, order: dict[str, Any], claims: Claims, began: float
+    ) -> tuple[str, web.Response]:
+        """Judge the items, and have the table's owner decide: the outcome's name and the answer."""
         if request.transport is None:
             raise ConnectionResetError("the guest has gone, and would send the same again")
         if (shown := order.get("menu_revision")) is not None:

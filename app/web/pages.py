@@ -13,8 +13,9 @@ _FOLDER = Path(__file__).parent / "static"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 # The page loads nothing from elsewhere, and no page of another site may frame it.
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'",
-    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Cache-Control": "no-cache",
 }
 
 
@@ -31,7 +32,7 @@ class Pages:
 
     async def description(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
         """The API description."""
-        return answer(self._description)
+        return answer(self._description, headers={"Cache-Control": "no-cache"})
 
     async def page(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
         """The page."""

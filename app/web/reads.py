@@ -10,6 +10,7 @@ from app.ports import UnavailableError
 from app.web.access import holder, is_current, table_for_reading
 from app.web.answers import answer_json, refuse
 from app.web.forms import order_read, table_read
+from app.web.limits import limited_read, unauthorized
 from app.web.services import Services
 
 _server_order_id = re.compile(r"o[0-9a-f]{32}")
@@ -26,7 +27,9 @@ class Reads:
         """An order by the id that its 201 gave."""
         claims = holder(self._services, request)
         if claims is None:
-            return refuse(401)
+            return unauthorized(self._services, request)
+        if (refusal := limited_read(self._services, request)) is not None:
+            return refusal
         if claims.role != "pad" and claims.role not in STAFF:
             return refuse(403)
         if claims.role == "pad" and not is_current(claims, await self._services.owners.table(claims.table)):

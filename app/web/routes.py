@@ -6,7 +6,8 @@ from aiohttp import web
 
 from app.web.crowd import CROWD, Crowd
 from app.web.fast_menu import FAST_MENU, FastMenu
-from app.web.fast_refusal import FAST_REFUSAL
+from app.web.fast_refusal import FAST_REFUSAL, FastRefusal
+from app.web.headers import add_headers
 from app.web.health import HealthChecks
 from app.web.menu_edits import MenuEdits
 from app.web.menu_pages import MenuPages
@@ -20,6 +21,8 @@ from app.web.room import Room
 from app.web.services import Services
 from app.web.sessions import Sessions
 
+# Not the stream: whoever asks what may be done there is not to be told of a dish's methods.
+_DISH = "/menu_items/{item_id:(?!stream$)[^{}/]+}"
 READING = web.AppKey("reading", Room)
 MENU_STREAM = web.AppKey("menu_stream", MenuStream)
 
@@ -30,12 +33,13 @@ def add_routes(application: web.Application, services: Services) -> None:
     Paths added first win: `/` is taken here before Faust's own page may. The streams of the menu end with the
     application, or earlier by `application[MENU_STREAM].stop()`.
     """
-    orders, reads, sessions = PlacingOrders(services), Reads(services), Sessions(services)
+    headers = add_headers(application, services.settings.web)
+    door = application[FAST_REFUSAL] = FastRefusal(services.admission, services.watch, headers)
+    orders, reads, sessions = PlacingOrders(services, door), Reads(services), Sessions(services)
     menu_pages = MenuPages(services.menu, services.settings)
     menu, dish = MenuReads(services, menu_pages, services.menu_answered), MenuEdits(services)
     if services.settings.menu.cached:
-        application[FAST_MENU] = FastMenu(services.menu, menu_pages, services.menu_answered)
-    application[FAST_REFUSAL] = orders.door
+        application[FAST_MENU] = FastMenu(services.menu, menu_pages, headers, services.menu_answered)
     stream = application[MENU_STREAM] = MenuStream(services)
     limits = services.settings.orders
     application[CROWD], room = Crowd(limits.max_connections), Room(limits.max_reads)
@@ -47,11 +51,11 @@ def add_routes(application: web.Application, services: Services) -> None:
     application.router.add_get("/orders/{order_id}", room.bounded(reads.order))
     application.router.add_get("/menu_items", menu.menu_items)
     application.router.add_get("/menu_items/stream", stream.stream)
-    application.router.add_get("/menu_items/{item_id}", dish.read)
-    application.router.add_put("/menu_items/{item_id}", dish.put, expect_handler=expect)
-    application.router.add_patch("/menu_items/{item_id}", dish.patch, expect_handler=expect)
-    application.router.add_delete("/menu_items/{item_id}", dish.delete, expect_handler=expect)
-    application.router.add_post("/menu_items/{item_id}/sold_out", dish.sold_out, expect_handler=expect)
+    application.router.add_get(_DISH, dish.read)
+    application.router.add_put(_DISH, dish.put, expect_handler=expect)
+    application.router.add_patch(_DISH, dish.patch, expect_handler=expect)
+    application.router.add_delete(_DISH, dish.delete, expect_handler=expect)
+    application.router.add_post(f"{_DISH}/sold_out", dish.sold_out, expect_handler=expect)
     application.router.add_get("/tables/{table_number}", room.bounded(reads.table))
     application.router.add_get("/tables/{table_number}/orders", room.bounded(reads.orders_of_table))
     application.router.add_post("/tables/{table_number}/open", sessions.open, expect_handler=expect)

@@ -12,6 +12,7 @@ from app.web.answers import JSON, refuse
 from app.web.crowd import CROWD, Crowd
 from app.web.fast_menu import FAST_MENU, FastMenu, is_whole
 from app.web.fast_refusal import FAST_REFUSAL, FastRefusal
+from app.web.headers import ANSWER_HEADERS, AnswerHeaders
 
 _log = structlog.get_logger(__name__)
 
@@ -135,19 +136,22 @@ class ContractHandler(RequestHandler):
         request: web.BaseRequest,
         status: int = 500,
         exc: BaseException | None = None,
-        message: str | None = None,
+        message: str | None = None,  # noqa: ARG002 - it quotes what came, tokens too
     ) -> web.StreamResponse:
         """The answer to what could not be parsed, or failed outside the views; the connection closes after it."""
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun already, another cannot follow")
         if isinstance(exc, HttpProcessingError):
             # A client's mistake, not ours: no traceback of it in the log.
-            _log.info("not HTTP", remote=request.remote, reason=(message or "")[:200])
+            _log.info("not HTTP", remote=request.remote, reason=type(exc).__name__)
             response = refuse(400, "this is not HTTP as the server reads it")
         else:
             _log.error("request failed outside the views", status=status, exc_info=exc)
             response = refuse(500)
         response.force_close()
+        headers = cast(ContractServer, self._manager).headers
+        if headers is not None:
+            headers.put_on(request, response)  # no application saw the request that would do it
         return response
 
 
@@ -161,6 +165,7 @@ class ContractServer(web.Server):
     """Makes our handler for each connection; `crowd` bounds connections, what is fast answers before aiohttp does."""
 
     fast_menu: FastMenu | None = None
+    headers: AnswerHeaders | None = None
     fast_refusal: FastRefusal | None = None
     crowd: Crowd | None = None
 
@@ -179,6 +184,7 @@ class ContractRunner(web.AppRunner):
         # aiohttp has no way to name the server's or the handler's class; can go when it has.
         server.__class__ = ContractServer
         cast(ContractServer, server).fast_menu = self._app.get(FAST_MENU)
+        cast(ContractServer, server).headers = self._app.get(ANSWER_HEADERS)
         cast(ContractServer, server).fast_refusal = self._app.get(FAST_REFUSAL)
         cast(ContractServer, server).crowd = self._app.get(CROWD)
         return server

@@ -9,10 +9,12 @@ from app.domain.house_clock import HouseClock
 from app.ports import (
     NO_JOURNAL,
     OPEN_DOOR,
+    UNLIMITED,
     UNWATCHED,
     Admission,
     Edge,
     Journal,
+    Limiter,
     LiveMenu,
     MenuEditor,
     OrderStore,
@@ -58,4 +60,5 @@ class Services:
     watch: OrderWatch = UNWATCHED
     journal: Journal = NO_JOURNAL
     menu_answered: Answered = unheard
+    limiter: Limiter = UNLIMITED
     admission: Admission = OPEN_DOOR

@@ -8,6 +8,7 @@ from app.web.access import table_for_session
 from app.web.answers import answer_json, not_ready, refuse
 from app.web.bodies import read_body
 from app.web.forms import table_read
+from app.web.limits import limited_write
 from app.web.services import Services
 from app.web.shapes import CloseRequest, describe
 
@@ -31,6 +32,9 @@ class Sessions:
             return table
         if body:
             return refuse(400, "no body is allowed here")
+        return await limited_write(self._services, request, lambda: self._open(table))
+
+    async def _open(self, table: str) -> web.Response:
         state = await self._services.owners.table(table)
         if state.is_open:
             return self._show(state)
@@ -55,6 +59,9 @@ class Sessions:
             session = CloseRequest.model_validate_json(body).session if body else None
         except ValidationError as error:
             return refuse(400, describe(error))
+        return await limited_write(self._services, request, lambda: self._close(table, session))
+
+    async def _close(self, table: str, session: int | None) -> web.Response:
         state = await self._services.owners.table(table)
         if not state.session:
             return refuse(404)

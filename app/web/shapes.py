@@ -121,6 +121,15 @@ class MenuEntry(BaseModel):
     revision: int
 
 
+class MenuEvent(BaseModel):
+    """A server-sent event; `data` is JSON. One without data says that nothing changed up to its `id`."""
+
+    event: Literal["menu", "change"] | None = None
+    id: str
+    data: str = ""
+    retry: int | None = None
+
+
 class LineRead(BaseModel):
     """One line of an order; `price` is that of one piece."""
 

@@ -74,7 +74,8 @@ async def test_a_worker_says_that_it_is_ready_and_describes_itself(workers: list
     for worker in workers:
         ready = await worker.get("/health/ready")
         assert (ready.status, ready.body["status"]) == (200, "ready")
-        assert {"assigned", "recovered", "menu", "lag", "watchdog"} == set(ready.body["checks"])
+        checks = {"assigned", "recovered", "menu", "lag", "watchdog", "redis", "cassandra"}
+        assert checks == set(ready.body["checks"])
         assert (await worker.get("/health/live")).status == 200
         assert (await worker.get("/openapi.json")).status == 200
         assert (await worker.get("/docs")).status == 200

@@ -1,5 +1,6 @@
 """What the monitor and a real Prometheus tell of the running stack."""
 
+import itertools
 import json
 import math
 import signal
@@ -137,15 +138,21 @@ def test_prometheus_reads_every_process_of_the_stack(server: Prometheus, stack: 
     assert found == measured
 
 
-def test_every_panel_of_every_dashboard_shows_something_while_orders_flow(server: Prometheus, table: Table) -> None:
+def test_every_panel_of_every_dashboard_shows_something_while_orders_flow(
+    server: Prometheus, stack: Stack, table: Table
+) -> None:
     asked = list(queries())
     for _, query, _ in asked:
         server.values(query)  # at least it is one
     missing = [(panel, query) for panel, query, may_be_empty in asked if not may_be_empty]
 
+    prices = itertools.count(9)
+
     def all_shown() -> bool:
         for _ in range(8):
             table.order()
+        get(f"{stack.url}/menu_items")
+        stack.command("menu", "set", "m60", f"price={next(prices)}.50")
         missing[:] = [(panel, query) for panel, query in missing if not server.values(query)]
         return not missing
 

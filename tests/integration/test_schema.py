@@ -71,7 +71,7 @@ def test_of_several_processes_one_applies_each_file_and_later_none_does(
         thread.join()
     assert failed == []
     assert sorted(said) == [f"applied {change.name}" for change in read_changes()]
-    assert {"orders_by_id", "orders_by_session", "orders_by_day", "sessions", "menu_items"} <= tables(
+    assert {"orders_by_id", "orders_by_session", "orders_by_day", "sessions", "menu_revisions"} <= tables(
         cassandra, own_keyspace
     )
     said.clear()

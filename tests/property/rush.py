@@ -4,6 +4,7 @@
 """
 
 import heapq
+import itertools
 import random
 from collections import defaultdict
 from collections.abc import Sequence
@@ -55,6 +56,7 @@ class House:
         self._random = random.Random(seed)
         self._workers = [Admission(rules or AdmissionRules(), 0.0) for _ in range(workers)]
         self._free_at = 0.0
+        self._turns = itertools.count()
         self._out: list[tuple[float, float, int]] = []  # answered when, asked when, by which worker
 
     def play(self, phases: Sequence[Phase]) -> "House":
@@ -72,7 +74,8 @@ class House:
     def _order(self, *, is_usual: bool) -> None:
         second, number = self.seconds[int(self.now)], self._random.randrange(len(self._workers))
         worker = self._workers[number]
-        name = f"T{self._random.randrange(TABLES)}" if is_usual else f"flood-{self._random.randrange(FLOODING)}"
+        # Guests take turns: by chance alone one in some thousand would order more than is usual.
+        name = f"T{next(self._turns) % TABLES}" if is_usual else f"flood-{self._random.randrange(FLOODING)}"
         wait = worker.ask(name, self.now)
         second.offered += 1
         second.usual += is_usual

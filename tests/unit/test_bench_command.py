@@ -1,6 +1,7 @@
 """`bench` from the command line, against small restaurants that run beside it."""
 
 import asyncio
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,10 @@ import click.testing
 import pytest
 
 from app.bench import profile
+from app.bench.stack import Stack
+from app.cli._stack import open_stack
 from app.cli.bench import command
+from app.settings import Settings
 from tests.unit.test_bench_load import Restaurant
 
 QUICK = ["--tables", "4", "--seconds", "0.4", "--warmup", "0.1"]
@@ -146,3 +150,12 @@ def test_without_the_sampler_a_profile_says_how_to_get_it(monkeypatch: pytest.Mo
     done = bench("orders", "--profile")
     assert done.exit_code == 1
     assert "pip install py-spy" in done.output
+
+
+@pytest.mark.parametrize("is_limited", [True, False])
+def test_a_stack_with_limits_is_told_to_have_them(is_limited: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    stack = Stack({}, Settings(limits={"enabled": is_limited}, data_dir="/nowhere"))
+    context = click.Context(command, obj=lambda: contextlib.nullcontext(stack))
+    with open_stack(context):
+        pass
+    assert ("Limits are on" in capsys.readouterr().err) == is_limited

@@ -6,7 +6,7 @@ import pytest
 import redis.exceptions
 
 from app.adapters import cassandra, menu_copies
-from app.adapters.breaker import Breaker, OpenError, rules_of
+from app.adapters.breaker import BatchBreaker, Breaker, OpenError, rules_of
 from app.adapters.cassandra import CassandraSession
 from app.adapters.figures import keep_breakers
 from app.adapters.menu_copies import MenuCopies
@@ -67,6 +67,31 @@ async def test_of_fifty_who_call_at_once_one_finds_out_and_forty_nine_do_not_wai
     assert await out.pop() == "here"
     assert await asyncio.gather(*(breaker.call(server.ask) for _ in range(50))) == ["here"] * 50
     assert (breaker.state, breaker.trials, breaker.rejected, breaker.openings) == ("closed", 1, 49, 1)
+
+
+async def test_of_many_who_share_a_batch_one_finds_out_and_the_others_go_without() -> None:
+    clock = Clock()
+    breaker = await opened(clock)
+    batches = BatchBreaker(breaker)
+    assert not batches.may_ask()
+    clock.now += 1.0
+    assert [batches.may_ask() for _ in range(50)] == [True, *[False] * 49]
+    batches.told(False)
+    assert not batches.may_ask()
+    clock.now += 2.0
+    assert batches.may_ask()
+    batches.told(True)
+    assert all(batches.may_ask() for _ in range(50))
+    assert (breaker.state, breaker.trials) == ("closed", 2)
+
+
+async def test_batches_that_fail_open_a_breaker_each_counting_once() -> None:
+    breaker = Breaker("redis", RULES, lambda _: True, Clock())
+    batches = BatchBreaker(breaker)
+    for _ in range(RULES.failures):
+        assert all(batches.may_ask() for _ in range(10))
+        batches.told(False)
+    assert (breaker.state, breaker.openings) == ("open", 1)
 
 
 async def test_a_call_that_is_rejected_is_unavailable_for_whoever_made_it() -> None:

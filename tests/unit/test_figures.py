@@ -13,8 +13,17 @@ from app import metrics
 from app.adapters import dead_letters
 from app.adapters.cassandra import CassandraSession, Statement
 from app.adapters.dead_letters import KafkaDeadLetters
-from app.adapters.figures import OUTCOMES, LedgerFigures, OrderFigures, RedisFigures, StoreFigures
-from app.adapters.menu import CachedMenu
+from app.adapters.figures import (
+    OUTCOMES,
+    LedgerFigures,
+    LimitFigures,
+    MenuFigures,
+    OrderFigures,
+    RedisFigures,
+    StoreFigures,
+)
+from app.adapters.menu_copies import MenuCopies
+from app.domain.menu import Menu
 from app.messages import SessionClosed, SessionOpened, order_placed
 from app.metrics import Metric, Metrics
 from app.ports import UnavailableError
@@ -40,6 +49,19 @@ def test_every_outcome_that_is_promised_is_counted_from_nought() -> None:
     assert read(kept, metrics.ORDER_ANSWERED, outcome="fault") == 1
     assert read(kept, metrics.ORDER_ANSWER) == 3
     assert read(kept, metrics.ORDER_ANSWER, "_bucket", le="0.25") == 1
+
+
+def test_refusals_are_counted_by_limit_and_what_was_judged_by_where() -> None:
+    kept = Metrics()
+    figures = LimitFigures(kept)
+    for which in ("table", "source", "address", "held_off"):
+        assert which in metrics.LIMITED.meaning
+        assert read(kept, metrics.LIMITED, which=which) == 0
+        figures.limited(cast(Any, which))
+        assert read(kept, metrics.LIMITED, which=which) == 1
+    for where in ("redis", "here"):
+        figures.judged(cast(Any, where))
+        assert read(kept, metrics.LIMITS_JUDGED, where=where) == 1
 
 
 def test_every_part_that_is_promised_is_measured() -> None:
@@ -106,16 +128,28 @@ async def test_requests_to_cassandra_are_counted_by_kind_and_result_and_only_ans
 async def test_requests_to_redis_are_counted_by_result() -> None:
     kept = Metrics()
     settings = Settings.model_validate({"redis": {"url": "redis://127.0.0.1:1/0"}})
-    menu = CachedMenu(settings, CassandraSession(settings), RedisFigures(kept).called)
-    await menu.refresh()
-    await menu._to_redis(b"[]")
+    copies = MenuCopies(settings, RedisFigures(kept).called)
+    await copies.stand()
+    await copies.put(Menu())
     assert [read(kept, metrics.REDIS_CALLS, result=result) for result in ("ok", "failed")] == [0, 2]
 
     async def answers(*_: Any, **__: Any) -> None: ...
 
-    menu._redis = cast(Any, SimpleNamespace(set=answers))
-    await menu._to_redis(b"[]")
+    copies._redis = cast(Any, SimpleNamespace(delete=answers))
+    await copies.unlock()
     assert [read(kept, metrics.REDIS_CALLS, result=result) for result in ("ok", "failed")] == [1, 2]
+
+
+def test_a_menu_that_comes_is_counted_by_where_it_came_from_and_timed_but_for_the_first() -> None:
+    kept = Metrics()
+    figures = MenuFigures(kept)
+    figures.loaded("disk", Menu(3, 0))
+    figures.loaded("redis", Menu(4, round(time.time() * 1000) - 200))
+    figures.answered("stale")
+    assert read(kept, metrics.MENU_REVISION) == 4
+    assert [read(kept, metrics.MENU_LOADED, source=source) for source in ("disk", "redis", "cassandra")] == [1, 1, 0]
+    assert read(kept, metrics.MENU_ANSWERED, result="stale") == 1
+    assert read(kept, metrics.MENU_CHANGE) == 1
 
 
 async def test_a_dead_letter_is_counted_once_it_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 
 from app import metrics
 from app.__main__ import main
-from app.adapters.exposition import serve_health, serve_metrics
+from app.adapters.exposition import Answer, serve_health, serve_metrics
 from app.metrics import Metric, Metrics
 from app.settings import Settings
 from tests.stack import ROOT
@@ -104,6 +104,32 @@ def test_health_says_why_not() -> None:
     reasons[:] = [None, "hangs"]
     assert get(port, "/health/ready") == (200, '{"status":"ready"}')
     assert get(port, "/health/live")[0] == 503
+
+
+def test_health_pages_say_what_a_browser_may_do_and_tell_no_releases() -> None:
+    port = free_port()
+    serve_health(lambda: None, lambda: None, port, {"/page": lambda _: Answer(200, "text/html", b"", PAGE)})
+    heads = [head_of(port, b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path) for path in (b"/health/live", b"/page", b"/x")]
+    for head in (*heads, head_of(port, b"GET /" + b"x" * 70_000)):
+        assert head.count("\r\nServer: bistro92\r\n") == 1
+        assert "Python" not in head
+    for head in heads:
+        for header in ("X-Content-Type-Options: nosniff", "Referrer-Policy: no-referrer", "Cache-Control: no-store"):
+            assert head.count(header) == 1
+        assert head.count("Content-Security-Policy") == 1
+    assert "default-src 'self'" in heads[1]
+
+
+PAGE = (("Content-Security-Policy", "default-src 'self'"),)
+
+
+def head_of(port: int, sent: bytes) -> str:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(sent)
+        received = b""
+        while piece := connection.recv(65536):
+            received += piece
+    return received.decode()
 
 
 def test_each_process_has_a_port_for_its_metrics_beside_its_own() -> None:

@@ -207,6 +207,7 @@ def test_children_read_the_very_settings_that_they_were_started_with(tmp_path: P
         "BISTRO92_PORTS__OFFSET": "700",
         "BISTRO92_CASSANDRA__REPLICATION": '{"dc1":2,"dc2":1}',
         "BISTRO92_NODES": "3",
+        "BISTRO92_WEB__CORS_ORIGINS": '["https://pads.bistro"]',
     }
     with mock.patch.dict(os.environ, {**clean_environment(), **given}, clear=True):
         settings = load()

@@ -56,6 +56,14 @@ def test_staff_and_workers_have_no_table(tmp_path: Path, role: Any) -> None:
     assert claims == Claims(role, claims.expires if claims else 0)
 
 
+def test_tokens_of_several_numbers_differ_and_say_the_same(tmp_path: Path) -> None:
+    tokens = tokens_of(tmp_path)
+    one, other = tokens.sign("operator", number=1), tokens.sign("operator", number=2)
+    assert one != other
+    assert tokens.verify(one) == Claims("operator", int(jwt.decode(one, options={"verify_signature": False})["exp"]))
+    assert tokens.verify(other) is not None
+
+
 def test_a_token_ends_when_it_expires_also_one_that_was_seen_before(tmp_path: Path) -> None:
     clock = Clock()
     tokens = tokens_of(tmp_path, clock, ttl_seconds=HOUR)

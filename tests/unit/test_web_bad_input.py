@@ -1,9 +1,12 @@
 """Bad input: each gets its answer with what is wrong, nothing is placed, and the next order goes through."""
 
 import asyncio
+import contextlib
 import gzip
 import json
+import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,7 +16,7 @@ from pydantic import ValidationError
 from app.settings import Orders
 from app.web.shapes import MAX_DETAIL, describe, order_request
 from tests.bad_input import WRONG, Wrong
-from tests.house import Client, House, order, serving
+from tests.house import DISHES, Client, House, order, serving
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.name)
@@ -117,6 +120,79 @@ async def test_what_is_no_http_is_answered_in_json_too() -> None:
             assert head.split()[1] == b"400"
             assert json.loads(body)["error"] == "Invalid request"
         assert (await client.get("/menu_items")).status == 200
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /menu_items?" + b"q" * 9000 + b" HTTP/1.1\r\nHost: x\r\n",
+        b"GET /menu_items HTTP/1.1\r\nHost: x\r\nCookie: " + b"c" * 9000 + b"\r\n",
+        b"GET /menu_items HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(200)),
+        b"GET /menu_items HTTP/1.1\r\nHost: x\r\n" + b"X" * 9000 + b": y\r\n",
+        b"GET /menu_items HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n",
+        b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+    ],
+    ids=["a long line", "a long header", "many headers", "a long name", "two lengths", "two framings"],
+)
+async def test_a_head_beyond_its_limits_is_an_invalid_request(head: bytes) -> None:
+    async with serving(House()) as client:
+        said, _, body = (await exchange(client, head + b"\r\n")).partition(b"\r\n\r\n")
+        assert said.split()[1] == b"400"
+        assert json.loads(body)["error"] == "Invalid request"
+        assert (await client.get("/menu_items")).status == 200
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":', b'{"items":[{"modifiers":['])
+@pytest.mark.parametrize(("method", "path"), [("PUT", "m9"), ("PATCH", "m1"), ("POST", "m1/sold_out")])
+async def test_a_dish_nested_deeply_is_an_invalid_request(method: str, path: str, opening: bytes) -> None:
+    headers = {} if method == "PUT" else {"If-Match": "*"}
+    body = opening * (60_000 // len(opening))
+    async with serving(House()) as client:
+        for sent in (body, body + b"1" + b"]" * 100):
+            reply = await client.send(method, f"/menu_items/{path}", "manager", data=sent, headers=headers)
+            assert (reply.status, reply.body["error"]) == (400, "Invalid request")
+
+
+@pytest.mark.parametrize("path", ["/menu_items/m1", "/tables/T1/open", "/tables/T1/close", "/orders"])
+async def test_a_body_that_comes_a_byte_at_a_time_is_not_waited_for(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.web.bodies.BODY_SECONDS", 0.1)
+    method = "PUT" if path.startswith("/menu") else "POST"
+    async with serving(House()) as client:
+        host, port = client.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".encode())
+        answer = asyncio.create_task(reader.readuntil(b"\r\n\r\n"))
+        async with asyncio.timeout(5):
+            while not answer.done():
+                with contextlib.suppress(ConnectionError):
+                    writer.write(b" ")
+                await asyncio.sleep(0.01)
+        assert b" 400 " in answer.result()[:20]
+        writer.close()
+
+
+async def test_who_asks_and_does_not_read_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.web.server.IDLE_SECONDS", 0.05)
+    house = House()
+    house.menu.dishes = [replace(DISHES[0], id=f"m{number}", description="d" * 2000) for number in range(4000)]
+    async with serving(house) as client:
+        host, port = client.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as pad:
+            pad.sendall(b"GET /menu_items?lang=en HTTP/1.1\r\nHost: x\r\n\r\n")
+            await asyncio.sleep(0.5)
+            received = await asyncio.to_thread(_all_of, pad)
+        assert received < 8_000_000, "the menu's end was never sent"
+
+
+def _all_of(pad: socket.socket) -> int:
+    received = 0
+    pad.settimeout(5)
+    try:
+        while piece := pad.recv(1_000_000):
+            received += len(piece)
+    except ConnectionResetError:
+        pass
+    return received
 
 
 async def test_a_body_that_breaks_its_own_framing_is_an_invalid_request() -> None:

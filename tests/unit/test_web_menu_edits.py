@@ -3,11 +3,15 @@
 import asyncio
 import json
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from app.domain.claims import Claims
+from app.ports import MenuTooLargeError
 from app.web.shapes import MAX_DETAIL
 from tests.house import Client, House, Reply, serving
 
@@ -350,13 +354,23 @@ async def test_every_mistake_is_told_at_once() -> None:
     assert [part.partition(":")[0] for part in detail.split("; ") if ": " in part] == ["price", "station", "picture"]
 
 
-async def test_an_id_that_is_none_or_a_path_of_its_own_names_no_dish() -> None:
+async def test_an_id_that_is_none_names_no_dish() -> None:
     house = House()
     async with serving(house) as client:
-        for item_id in ("stream", "a%20b", "x" * 65, "%00"):
+        for item_id in ("a%20b", "x" * 65, "%00"):
             assert (await put(client, item_id, TART)).status == 400
             assert (await patch(client, item_id, {"price": 1}, If_Match="*")).status == 404
             assert (await delete(client, item_id, If_Match="*")).status == 404
+    assert house.editor.revisions == []
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+async def test_the_stream_of_the_menu_is_no_dish(method: str) -> None:
+    house = House()
+    async with serving(house) as client:
+        headers = {"Authorization": "Bearer manager", "If-Match": "*"}
+        async with client._session.request(method, f"{client.url}/menu_items/stream", headers=headers) as answer:
+            assert (answer.status, answer.headers["Allow"]) == (405, "GET,HEAD,OPTIONS")
     assert house.editor.revisions == []
 
 
@@ -391,6 +405,31 @@ async def test_only_managers_and_operators_change_the_menu(method: str, item_id:
         assert house.editor.revisions == []
         assert (await change(client, method, item_id, body, "operator", **headers)).status < 300
     assert house.editor.revisions[0].who == "operator"
+
+
+async def test_the_history_names_the_manager_whom_the_token_names() -> None:
+    house = House()
+    anna = Claims("manager", 2**40, name="anna")
+    house.services = replace(house.services, tokens=SimpleNamespace(verify=lambda token: anna))
+    async with serving(house) as client:
+        for method, item_id, body in (*EDITS[:2], EDITS[3], EDITS[2]):
+            headers = {} if method == "PUT" else {"If_Match": "*"}
+            assert (await change(client, method, item_id, body, **headers)).status < 300
+    assert {made.who for made in house.editor.revisions} == {"manager anna"}
+    assert len(house.editor.revisions) == 4
+
+
+async def test_a_menu_that_has_grown_too_large_is_said_to_be() -> None:
+    house = House()
+
+    async def too_large(edit: Any, who: str, what: str) -> Any:
+        raise MenuTooLargeError("the menu takes 9000000 bytes, at most 8388608 are allowed")
+
+    house.editor.apply = too_large  # type: ignore[method-assign]
+    async with serving(house) as client:
+        reply = await put(client, "m9", TART)
+    assert (reply.status, reply.body["error"]) == (413, "Payload too large")
+    assert "at most 8388608" in reply.body["detail"]
 
 
 @pytest.mark.parametrize(("method", "item_id", "body"), EDITS)

@@ -22,7 +22,7 @@ TOLD_BY = {"slow": ("redis",), "reset": ("kafka", "cassandra"), "blackhole": LIN
 TOLD = {
     "kafka": ("orders-1", r"Kafka does not answer|logger=aiokafka"),
     "cassandra": ("ledger-1", "cassandra takes no orders"),
-    "redis": ("orders-1", "store is away.* store=redis"),
+    "redis": ("orders-1", "redis cannot be used for the menu"),
 }
 
 Happening = Callable[[Links, str, asyncio.Event], Coroutine[None, None, None]]  # until the event

@@ -14,7 +14,14 @@ from app.drill.scene import NotHealedError, Scene
 
 LOOK_SECONDS = 0.02  # between two guests who open the menu
 AWAY = 12.0  # s; above `menu.fresh`, so that every worker has looked in vain
-DISH = "m30"  # the load orders another one
+DISH = "salmon-of-the-day"  # the load does not know it, and goes on
+DISH_ITSELF = {
+    "name": "Salmon of the Day",
+    "price": 21.5,
+    "category": "Mains",
+    "station": "grill",
+    "description": "Wild",
+}
 NO_MENU = b'{"error":"Fetch failed"}'
 
 Menu = tuple[int, bool, bytes]  # status, whether it says that it may be old, body
@@ -66,14 +73,24 @@ async def _stores_away(scene: Scene) -> None:
         for names in (("redis-1",), ("cassandra-1",), ("redis-1", "cassandra-1")):
             guests.during = f"{' and '.join(names)} away"
             mark = scene.fault(guests.during)
-            await scene.command("hold", *names)
+            await _hold(scene, *names)
             await scene.served(mark)
             await scene.pause(AWAY)
-            await scene.command("hold", "--release", *names)
+            await _release(scene, *names)
             guests.during = "nothing away"
             await scene.settle()
     for during, seen in guests.seen.items():
         scene.outcome.problems += [f"menu, {during}: {n} times {k}" for k, n in seen.items() if not k.startswith("200")]
+
+
+async def _hold(scene: Scene, *names: str) -> None:
+    for name in names:
+        await scene.command("hold", name)
+
+
+async def _release(scene: Scene, *names: str) -> None:
+    for name in names:
+        await scene.command("hold", "--release", name)
 
 
 async def _no_copy(scene: Scene) -> None:
@@ -81,7 +98,7 @@ async def _no_copy(scene: Scene) -> None:
     url = f"http://127.0.0.1:{scene.stack.settings.ports.of('orders', 1)}/menu_items"
     stores = ("redis-1", "cassandra-1")
     scene.fault("a worker starts without any menu")
-    await scene.command("hold", *stores)
+    await _hold(scene, *stores)
     (scene.stack.settings.data_dir / "menu" / "menu.json").unlink()
     _, pids = scene.kill("orders-1")
     await scene.started(pids)
@@ -91,7 +108,7 @@ async def _no_copy(scene: Scene) -> None:
         if found[2] != NO_MENU:
             scene.outcome.problems.append(f"without any menu: {found[2]!r}")
         scene.healed("the stores may start")
-        await scene.command("hold", "--release", *stores)
+        await _release(scene, *stores)
         found = await _answer_of(client, url, 200)
         scene.outcome.facts["with the stores back"] = f"{found[0]}, {len(found[2])} bytes"
 
@@ -112,6 +129,7 @@ async def _sold_out(scene: Scene) -> None:
     """An order is accepted, its dish sells out, its view's worker dies: sent again, it has its first answer."""
     port = scene.stack.settings.ports.of("orders", 1)
     [(table, token)] = await asyncio.to_thread(scene.stack.tokens, ["SOLD-OUT"])
+    await _serve(scene)
     plan = Plan(url=f"http://127.0.0.1:{port}", tokens=(), seconds=0)
     async with pool_of(plan) as first, pool_of(Plan(url=scene.stack.url, tokens=(), seconds=0)) as shared:
         there, anywhere = Pad(first, table, token), Pad(shared, table, token)
@@ -123,7 +141,7 @@ async def _sold_out(scene: Scene) -> None:
         await scene.back(pids)
         again.append(await there.order("before", 0, DISH))
         refused = await anywhere.order("after", 1, DISH)
-        await scene.command("menu", "sold-out", DISH, "--back")
+        await scene.command("menu", "remove", "--yes", DISH)
     scene.outcome.facts["accepted"] = told(accepted)
     scene.outcome.facts["sent again"] = "; ".join(map(told, again))
     scene.outcome.facts["another one"] = told(refused)
@@ -133,6 +151,18 @@ async def _sold_out(scene: Scene) -> None:
         scene.outcome.problems.append("an order sent again was not answered as before")
     if refused is None or refused.status != 400:
         scene.outcome.problems.append("a dish that is sold out was not refused")
+
+
+async def _serve(scene: Scene) -> None:
+    """Put the dish on the menu; at the worker that is asked it is on at once."""
+    manager = (await scene.command("token", "--role", "manager")).split()[-1]
+    url = f"http://127.0.0.1:{scene.stack.settings.ports.of('orders', 1)}/menu_items/{DISH}"
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {manager}"}) as client,
+        client.put(url, json=DISH_ITSELF) as response,
+    ):
+        if response.status != 201:
+            raise NotHealedError(f"a new dish was answered {response.status} {await response.text()}")
 
 
 DRILLS = (

@@ -1,0 +1,84 @@
+"""What every answer says beside what it is about: what a browser may do with it, and whose pages may read it."""
+
+from collections.abc import Iterable, Mapping
+
+from aiohttp import hdrs, web
+from multidict import istr
+
+from app.settings import Web
+from app.web.middleware import REQUEST_ID, request_id_of
+
+Pairs = tuple[tuple[str, str], ...]
+
+CLOSED = "default-src 'none'; frame-ancestors 'none'"  # nothing but a page of ours has anything to load
+SERVER = "bistro92"  # which releases are behind it is nobody's business
+NOT_KEPT = "no-store"
+_NO_SNIFFING = istr("X-Content-Type-Options")
+_PLAIN: Pairs = (
+    (_NO_SNIFFING, "nosniff"),
+    (istr("Referrer-Policy"), "no-referrer"),
+)
+_POLICY = istr("Content-Security-Policy")
+# What pages of other origins may send, and read of an answer; tokens go in a header, so that no cookie is ever needed.
+_SENT = "Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, X-Request-Id"
+_READ = "Age, Allow, ETag, Idempotency-Replayed, Menu-Revision, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
+_PREFLIGHT_SECONDS = "600"
+
+
+class AnswerHeaders:
+    """Headers of every answer; pages of `settings.cors_origins` may read it, and no others."""
+
+    def __init__(self, settings: Web) -> None:
+        self._origins = frozenset(settings.cors_origins)
+        vary: Pairs = ((hdrs.VARY, hdrs.ORIGIN),) if self._origins else ()
+        plain: Pairs = (*_PLAIN, *vary)
+        self.fixed: Pairs = (*plain, (_POLICY, CLOSED))
+        not_kept: Pairs = ((hdrs.CACHE_CONTROL, NOT_KEPT),)
+        # By what an answer says itself, its policy and how long it may be kept.
+        self._missing: Mapping[tuple[bool, bool], Pairs] = {
+            (False, False): self.fixed + not_kept,
+            (False, True): self.fixed,
+            (True, False): plain + not_kept,
+            (True, True): plain,
+        }
+
+    def put_on(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        """Complete an answer; once is enough.
+
+        One that does not say how long it may be kept is not: it may hold a table's data, or be another one soon.
+        """
+        headers = response.headers
+        if _NO_SNIFFING in headers:
+            return
+        headers[hdrs.SERVER] = SERVER
+        headers.extend(self._missing[_POLICY in headers, hdrs.CACHE_CONTROL in headers])
+        if REQUEST_ID not in headers:  # no middleware was reached
+            headers[REQUEST_ID] = request_id_of(request)
+        if self._origins:
+            headers.extend(self._for_other_origins(request, headers.get(hdrs.ALLOW)))
+
+    def _for_other_origins(self, request: web.BaseRequest, allowed: str | None) -> Iterable[tuple[str, str]]:
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is None or origin not in self._origins:
+            return
+        yield hdrs.ACCESS_CONTROL_ALLOW_ORIGIN, origin
+        if request.method != hdrs.METH_OPTIONS:
+            yield hdrs.ACCESS_CONTROL_EXPOSE_HEADERS, _READ
+        elif allowed is not None and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
+            yield hdrs.ACCESS_CONTROL_ALLOW_METHODS, allowed
+            yield hdrs.ACCESS_CONTROL_ALLOW_HEADERS, _SENT
+            yield hdrs.ACCESS_CONTROL_MAX_AGE, _PREFLIGHT_SECONDS
+
+
+ANSWER_HEADERS = web.AppKey("answer_headers", AnswerHeaders)
+
+
+def add_headers(application: web.Application, settings: Web) -> AnswerHeaders:
+    """Have every answer of the application completed, also those that no view or middleware makes."""
+    headers = application[ANSWER_HEADERS] = AnswerHeaders(settings)
+
+    async def complete(request: web.Request, response: web.StreamResponse) -> None:
+        headers.put_on(request, response)
+
+    application.on_response_prepare.append(complete)
+    return headers

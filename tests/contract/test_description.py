@@ -1,0 +1,70 @@
+"""The interface tried against its own description, by somebody who knows nothing else of it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.adapters.tokens import signed_tokens
+from tests.stack import ROOT, Stack, clean_environment, new_stack
+
+pytestmark = pytest.mark.stack
+
+SECONDS = 8  # for each of the three
+CONFIGURATION = ROOT / "config" / "schemathesis.toml"
+
+
+@pytest.fixture(scope="module")
+def another_stack() -> Iterator[Stack]:
+    """One that it may turn upside down."""
+    with new_stack(WORKERS="1", LEDGERS="1", AUDITORS="0", MONITORS="0") as stack:
+        stack.up()
+        yield stack
+
+
+def tried(stack: Stack, token: str, report: Path) -> dict[str, Any]:
+    """The report of a run with every check."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION)),
+            *(
+                "run",
+                f"{stack.url}/openapi.json",
+                "--checks",
+                "all",
+                "--max-time",
+                str(SECONDS),
+                "--max-examples",
+                "20",
+            ),
+            *("--report", "json", "--report-json-path", str(report)),
+            *(("--header", f"Authorization: Bearer {token}") if token else ()),
+        ],
+        env={**clean_environment(), "PYTHONPATH": str(ROOT), "HYPOTHESIS_STORAGE_DIRECTORY": str(report.parent)},
+        cwd=report.parent,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS * 4,
+    )
+    assert report.exists(), done.stdout + done.stderr
+    return json.loads(report.read_text()) | {"text": done.stdout}
+
+
+@pytest.mark.parametrize("who", ["manager", "pad", "nobody"])
+def test_what_the_description_promises_is_kept(
+    who: str, another_stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = {"manager": lambda: signed_tokens(another_stack.settings).sign("manager"), "nobody": str}
+    token = made.get(who, lambda: another_stack.token("T1"))()
+    report = tried(another_stack, token, tmp_path / "report.json")
+    cases = report["test_cases"]
+    with capsys.disabled():
+        print(f"\ndescription as {who}: calls={cases['generated']} failures={cases['unique_failures']}", end="")
+    assert not report["failures"], report["text"]
+    assert not report["errors"], report["text"]
+    assert report["operations"]["tested"] == report["operations"]["total"]
+    assert cases["generated"] > 100

@@ -1,0 +1,111 @@
+"""Who may do what: the whole table, each route asked as everybody, and the page that shows it."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from app.__main__ import main
+from app.web.openapi import OPERATIONS
+from app.web.permissions import ROUTES, YES, Holder, Route
+from tests.house import Client, House, order, serving, views_of
+from tests.stack import ROOT
+
+TART = {"name": "Tarte Tatin", "price": "8.20", "category": "Desserts", "station": "pastry"}
+BODIES: dict[tuple[str, str], Any] = {
+    ("POST", "/orders"): order(1, "id-2"),
+    ("PUT", "/menu_items/{item_id}"): TART,
+    ("PATCH", "/menu_items/{item_id}"): {"price": "9"},
+}
+SEEN = {"If-Match": "*"}
+TOKENS = {
+    Holder.NOBODY: ("", "forged", "Manager", "*"),
+    Holder.PAD: ("pad/T1/2",),
+    Holder.OTHER_PAD: ("pad/T2/1",),
+    Holder.FORMER_PAD: ("pad/T1/1",),
+    Holder.KITCHEN: ("kitchen",),
+    Holder.MANAGER: ("manager",),
+    Holder.OPERATOR: ("operator",),
+    Holder.WORKER: ("worker",),
+}
+
+
+async def seated(house: House, client: Client) -> str:
+    """Have a party sit at T1, where another one was before, beside T2; the id of its order."""
+    await house.seat("T2")
+    await house.seat("T1")
+    assert (await client.post("/tables/T1/close", "manager")).status == 200
+    placed = await client.order(order(), await house.seat("T1"))
+    return str(placed.body["order_id"])
+
+
+async def ask(client: Client, route: Route, token: str, order_id: str) -> int:
+    """The status alone: the stream of the menu has no end."""
+    names = {
+        "order_id": order_id,
+        "table": "T1",
+        "table_number": "T1",
+        "item_id": "m2",
+        "session": "2",
+        "name": "docs.js",
+    }
+    body = BODIES.get((route.method, route.path))
+    async with client._session.request(
+        route.method,
+        client.url + route.path.format_map(names),
+        data=None if body is None else json.dumps(body),
+        headers=(SEEN if "item_id" in route.path else {}) | ({"Authorization": f"Bearer {token}"} if token else {}),
+        allow_redirects=False,
+    ) as answer:
+        return answer.status
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+async def test_each_route_answers_everybody_as_the_table_says(route: Route) -> None:
+    for holder in Holder:
+        house = House()
+        async with serving(house) as client:
+            order_id = await seated(house, client)
+            before = state(house)
+            for token in TOKENS[holder]:
+                status = await ask(client, route, token, order_id)
+                assert (YES if status < 400 else status) == route.verdicts[holder], f"{holder}: {token}"
+        if route.verdicts[holder] != YES:
+            assert state(house) == before, f"{holder} changed something"
+
+
+def state(house: House) -> tuple[Any, ...]:
+    return {**house.owner.rows}, [*house.owner.events], [*house.editor.revisions]
+
+
+async def test_every_route_of_the_router_is_in_the_table() -> None:
+    application = views_of(House())
+    routed = [
+        (route.method, re.sub(r":[^}]+(?=})", "", route.resource.canonical))
+        for route in application.router.routes()
+        if route.method != "HEAD" and route.resource is not None
+    ]
+    assert sorted(routed) == sorted((route.method, route.path) for route in ROUTES)
+
+
+def test_the_description_names_the_roles_of_the_table() -> None:
+    roles = {"pad": Holder.PAD, "kitchen": Holder.KITCHEN, "manager": Holder.MANAGER, "operator": Holder.OPERATOR}
+    table = {(route.method.lower(), route.path): route for route in ROUTES}
+    for operation in OPERATIONS:
+        verdicts = table[operation.method, operation.path].verdicts
+        may = {role for role, holder in roles.items() if verdicts[holder] == YES}
+        assert may == set(operation.roles or roles), operation.path
+        assert (verdicts[Holder.NOBODY] == YES) == (not operation.roles)
+        refused = {verdict for verdict in verdicts.values() if verdict != YES}
+        assert refused <= set(operation.refusals), operation.path
+
+
+def test_the_page_is_what_the_command_prints() -> None:
+    printed = CliRunner().invoke(main, ["access"])
+    assert printed.exit_code == 0
+    page = (ROOT / "docs" / "access.md").read_text(encoding="utf-8")
+    assert page == printed.output, "python -m app access > docs/access.md"
+    for route in ROUTES:
+        assert page.count(f"| `{route.method} {route.path}` |") == 1
