@@ -54,6 +54,8 @@ class SharedLimiter:
 
     async def write(self, sent: Sent) -> Verdict:
         """Judge a request that would change something."""
+        if not (self._table.most or self._source.most):
+            return Verdict()  # neither is limited: nobody need be asked
         ask = Ask(_name(sent.token), self._ticket(), sent.table, sent.session, sent.mark)
         if held := self._held_writers.wait(ask.source, self._clock()):
             return self._limited(Verdict("held_off", held, self._source, None))

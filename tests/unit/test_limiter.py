@@ -101,3 +101,11 @@ async def test_a_token_does_not_stand_in_redis(monkeypatch: Any) -> None:
     worker = Worker(monkeypatch)
     worker.limiter.give_back(await worker.order(LET_IN), also_source=True)
     assert not any("token" in str(part) for command in worker.redis.told for part in command)
+
+
+async def test_without_a_limit_on_tables_and_tokens_redis_is_not_asked(monkeypatch: Any) -> None:
+    worker = Worker(monkeypatch, table_per_minute=0, source_writes_per_minute=0)
+    verdict = await worker.order(FULL)
+    worker.limiter.accepted(verdict)
+    worker.limiter.give_back(verdict, also_source=True)
+    assert (verdict.limited, worker.redis.asked, worker.redis.told) == ("", 0, [])
