@@ -31,6 +31,13 @@ def test_the_description_is_valid_and_names_every_path_of_the_router() -> None:
     assert routed >= PAGES
 
 
+def test_the_page_finds_one_media_type_or_none_in_whatever_is_sent_and_answered() -> None:
+    for methods in describe_api(Settings())["paths"].values():
+        for operation in methods.values():
+            for part in (operation.get("requestBody", {"content": {}}), *operation["responses"].values()):
+                assert len(part.get("content", {})) <= 1
+
+
 def test_the_description_shows_the_limits_of_the_settings() -> None:
     orders = {"max_lines": 7, "max_note": 33, "max_quantity": 12, "body_limit": 2048, "max_modifiers": 3}
     description = describe_api(Settings(orders=orders))

@@ -34,19 +34,27 @@ function table(heads, rows) {
   return element("div", { className: "wide" }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)));
 }
 
+// What an answer or request holds: nothing (204), or one media type, which is told where it is not JSON.
+function content(part) {
+  const [found] = Object.entries((part && part.content) || {});
+  if (!found) return [];
+  const [media, { schema }] = found;
+  return media === "application/json" ? shape(schema) : [element("code", {}, media), ": ", ...shape(schema)];
+}
+
 function operation(path, method, described) {
   const answers = Object.entries(described.responses).sort().map(([status, answer]) => [
     [element("code", {}, status)],
     prose(answer.description),
-    shape(answer.content && answer.content["application/json"].schema),
+    content(answer),
   ]);
-  const body = described.requestBody && described.requestBody.content["application/json"].schema;
+  const body = content(described.requestBody);
   return element(
     "details",
     {},
     element("summary", {}, element("span", { className: "method" }, method), " ", element("code", {}, path), " ", described.summary),
     element("p", {}, ...prose(described.description)),
-    ...(body ? [element("p", {}, "Body: ", ...shape(body))] : []),
+    ...(body.length ? [element("p", {}, "Body: ", ...body)] : []),
     table(["Status", "When", "Body"], answers),
   );
 }
