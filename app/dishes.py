@@ -5,9 +5,9 @@ the price that somebody wrote.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -26,15 +26,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from app.domain.house_clock import DAY_MINUTES, Serving
+from app.domain.house_clock import DAY_MINUTES, DAYS, Serving, wall_time
 from app.domain.menu import MAX_PRICE, MenuItem, Modifier, ModifierGroup, Translation
+from app.domain.moments import LAST_MOMENT, to_milliseconds, utc
 from app.domain.money import exponent, to_text
 
 ID = r"^[A-Za-z0-9._:-]{1,64}$"
 RESERVED = frozenset({"stream", ".", ".."})  # paths of their own below /menu_items, which a dish must not hide
 MAX_HOURS = MAX_GROUPS = MAX_MODIFIERS = 50
-_LAST_MOMENT = 4_102_444_800_000  # ms since 1970, UTC: 2100
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TAX_DIGITS = 2
 _MAX_FIGURES = 15  # before the point: beyond, making the number may take as long as whoever wrote it likes
 _TOO_MUCH = 10**18
@@ -96,18 +95,22 @@ def read_dish(value: Mapping[str, Any], *, currency: str, stations: Collection[s
 
 def write_dish(item: MenuItem, currency: str) -> dict[str, Any]:
     """The form that `read_dish` reads as this dish; what is as it is by default is left out."""
+
+    def price(minor: int) -> str:
+        return to_text(minor, currency)
+
     form = {
         "id": item.id,
         "name": item.name,
-        "price": to_text(item.price, currency),
+        "price": price(item.price),
         "category": item.category,
         "station": item.station,
         "description": item.description,
         "allergens": list(item.allergens),
         "available": item.available,
-        "sold_out_until": _moment_text(item.sold_out_until) if item.sold_out_until else "",
+        "sold_out_until": utc(item.sold_out_until) if item.sold_out_until else "",
         "served": [_write_hours(serving) for serving in item.served],
-        "modifier_groups": [_write_group(group, currency) for group in item.groups],
+        "modifier_groups": [write_group(group, price) for group in item.groups],
         "picture": item.picture,
         "tax_rate": f"{item.tax_rate // 100}.{item.tax_rate % 100:02}" if item.tax_rate else "",
         "translations": {language: _write_translation(text) for language, text in item.translations.items()},
@@ -259,10 +262,8 @@ def _moment(value: object) -> int:
         moment = None
     if not isinstance(moment, datetime) or moment.tzinfo is None:
         raise _mistake('a time with its zone like "2026-05-01T18:00:00Z" is allowed, or null')
-    # By whole numbers: a float of so many seconds does not hold a millisecond for certain.
-    passed = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    milliseconds = passed.days * 86_400_000 + passed.seconds * 1000 + passed.microseconds // 1000
-    if not 0 <= milliseconds <= _LAST_MOMENT:
+    milliseconds = to_milliseconds(moment)
+    if not 0 <= milliseconds <= LAST_MOMENT:
         raise _mistake("a time from 1970 to 2100 is allowed")
     return milliseconds
 
@@ -296,13 +297,13 @@ class HoursForm(_Form):
     Hours that do not end after they began go on to the next day.
     """
 
-    days: Annotated[list[Literal[_DAYS]], Field(min_length=1), AfterValidator(_once)] | None = None  # type: ignore[valid-type]  # the names stand once
+    days: Annotated[list[Literal[DAYS]], Field(min_length=1), AfterValidator(_once)] | None = None  # type: ignore[valid-type]  # the names stand once
     start: Annotated[Minutes, AfterValidator(_before_midnight)] = Field(alias="from")
     end: Minutes = Field(alias="to")
 
     def serving(self) -> Serving:
         """The same as the domain has it."""
-        return Serving(self.start, self.end, tuple(_DAYS.index(day) for day in self.days or ()))
+        return Serving(self.start, self.end, tuple(DAYS.index(day) for day in self.days or ()))
 
 
 class ModifierForm(_Form):
@@ -402,24 +403,15 @@ def _group(form: GroupForm) -> ModifierGroup:
     return ModifierGroup(form.id, form.name, form.minimum, form.maximum, modifiers)
 
 
-def _moment_text(milliseconds: int) -> str:
-    moment = datetime.fromtimestamp(milliseconds // 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _write_hours(serving: Serving) -> dict[str, Any]:
-    days = {"days": [_DAYS[day] for day in serving.days]} if serving.days else {}
-    return {**days, "from": _time_text(serving.start), "to": _time_text(serving.end)}
+    days = {"days": [DAYS[day] for day in serving.days]} if serving.days else {}
+    return {**days, "from": wall_time(serving.start), "to": wall_time(serving.end)}
 
 
-def _time_text(minutes: int) -> str:
-    return f"{minutes // 60:02}:{minutes % 60:02}"
-
-
-def _write_group(group: ModifierGroup, currency: str) -> dict[str, Any]:
+def write_group(group: ModifierGroup, price: Callable[[int], object]) -> dict[str, Any]:
+    """A group in its form; `price` writes minor units."""
     modifiers = [
-        {"id": modifier.id, "name": modifier.name, "price": to_text(modifier.price, currency)}
-        for modifier in group.modifiers
+        {"id": modifier.id, "name": modifier.name, "price": price(modifier.price)} for modifier in group.modifiers
     ]
     return {
         "id": group.id,

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 
 from app.domain.ids import are_ids, is_order_id, is_table
+from app.domain.moments import LAST_MOMENT
 
 SCHEMA = 1
 # No release comes so far: what claims a schema above is garbage, and must not stop every worker that reads it.
@@ -40,7 +41,7 @@ Trace = Annotated[str, msgspec.Meta(max_length=64)]  # empty: none
 Address = Annotated[str, msgspec.Meta(max_length=300)]  # of a worker
 Place = Annotated[int, msgspec.Meta(ge=0, le=10**15 - 1)]  # an offset
 Amount = Annotated[int, msgspec.Meta(ge=0, le=2**53)]  # minor units
-Moment = Annotated[int, msgspec.Meta(ge=0, le=4_102_444_800_000)]  # ms since 1970, UTC; until 2100
+Moment = Annotated[int, msgspec.Meta(ge=0, le=LAST_MOMENT)]  # ms since 1970, UTC
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):

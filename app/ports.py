@@ -409,6 +409,11 @@ class Sent:
 class Limiter(Protocol):
     """Judges who may ask how much."""
 
+    @property
+    def limits_writes(self) -> bool:
+        """Whether anything that changes something is limited; else `write` need not be asked."""
+        ...
+
     async def write(self, sent: Sent) -> Verdict:
         """Judge a request that would change something; it never fails, and waits for nothing for long."""
         ...
@@ -432,6 +437,8 @@ class Limiter(Protocol):
 
 class Unlimited:
     """Lets everything through."""
+
+    limits_writes = False
 
     async def write(self, sent: Sent) -> Verdict:  # noqa: ARG002 - all the same
         """It may."""

@@ -1,14 +1,13 @@
 """A menu on a board, and a server that shows it: the read of the menu alone, with the fast path or without."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
 
 from app.domain.menu import Menu, MenuItem
-from app.ports import UnavailableError
 from app.web.bodies import read_body
 from app.web.fast_menu import FAST_MENU, FastMenu
 from app.web.headers import add_headers
@@ -16,37 +15,23 @@ from app.web.menu_pages import MenuPages
 from app.web.menu_reads import MenuReads
 from app.web.middleware import contract
 from app.web.server import ContractRunner
-from tests.house import House
+from tests.house import House, HouseMenu
 
 SALMON = MenuItem("m1", "Grilled Salmon", 1899, "Mains", "grill", "With lemon", ("fish",), tax_rate=1000, revision=3)
 SOUP = MenuItem("m2", "Onion Soup", 850, "Starters", "stove", "Gratinated", ("milk", "gluten"), revision=1)
 MENU = Menu(7, 0, (SALMON, SOUP))
 
 
-@dataclass
-class Board:
+class Board(HouseMenu):
     """The menu as a worker holds it; tests write it and wipe it off."""
 
-    menu: Menu | None = MENU
-    stale_since: float | None = None
-    reloads: int = 0
-
-    def current(self) -> Menu:
-        if self.menu is None:
-            raise UnavailableError("no menu yet")
-        return self.menu
-
-    def find(self, item_id: str) -> MenuItem | None:
-        return self.current().find(item_id)
-
-    async def catch_up(self, revision: int) -> None:
-        """Nothing newer is to be had."""
+    def __init__(self, menu: Menu | None = MENU) -> None:
+        super().__init__()
+        self.menu = menu
+        self.reloads = 0
 
     async def reload(self) -> None:
         self.reloads += 1
-
-    def on_change(self, callback: Callable[[], None]) -> None:
-        """Nobody is told."""
 
 
 @dataclass

@@ -1,11 +1,19 @@
 """What the limits owe a house: one suite, held against the rules in memory and against the script in Redis."""
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from app.adapters.breaker import BatchBreaker, Breaker
+from app.domain.breaker import BreakerRules
 from app.domain.windows import REMEMBERED, Ask, Judgement, Quota
 
 TABLE, SOURCE = Quota("table", 5), Quota("source", 12)
+
+
+def guard(clock: Callable[[], float] = time.monotonic) -> BatchBreaker:
+    """After one failure nobody asks for a second."""
+    return BatchBreaker(Breaker("redis", BreakerRules(failures=1, open_for=1.0, longest=1.0), lambda _: True, clock))
 
 
 class Writes(Protocol):

@@ -59,8 +59,7 @@ class OrderAdmission:
 
 def is_enabled(settings: Settings) -> bool:
     """Whether orders are refused by load; not where all limits are off, so that it can be measured what there is."""
-    limits = getattr(settings, "limits", None)
-    return settings.admission.enabled and getattr(limits, "enabled", True)
+    return settings.admission.enabled and settings.limits.enabled
 
 
 def rules_of(settings: AdmissionSettings) -> AdmissionRules:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any, Literal
 
@@ -40,6 +41,9 @@ PROTOCOL = 5  # Cassandra 4 and newer; named, since negotiating it costs a conne
 RECONNECT_SECONDS = 1.0  # the driver's own policy waits up to ten minutes, and gives up after 64 attempts
 FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 5.0
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the driver's times are UTC, without the zone
+_MILLISECOND = timedelta(milliseconds=1)
 
 # Hears of each request, and how many s its answer took; None where there was none, or an error.
 Called = Callable[[Literal["read", "write"], float | None], None]
@@ -82,6 +86,11 @@ class NotConnectedError(UnavailableError):
 def is_away(error: Exception) -> bool:
     """Whether a call that failed tells that Cassandra is away, for a breaker; what was not sent costs nobody a wait."""
     return isinstance(error, UnavailableError) and not isinstance(error, NotConnectedError)
+
+
+def milliseconds_of(moment: datetime) -> int:
+    """A time as the driver gives it, which is UTC without saying so, in ms since 1970."""
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 class Statement:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 
 from app.adapters import limit_script
-from app.adapters.redis_batches import Guard, RedisBatches, Rest
+from app.adapters.redis_batches import BatchGuard, RedisBatches
 from app.domain.windows import MINUTE, Ask, HoldOffs, Judgement, Quota, Verdict, Windows, Writes
 from app.ports import UNHEARD, LimitWatch, Sent
 from app.settings import Settings
@@ -30,9 +30,9 @@ class SharedLimiter:
     def __init__(
         self,
         settings: Settings,
+        guard: BatchGuard,
         watch: LimitWatch = UNHEARD,
         called: Callable[[bool], None] = lambda _: None,
-        guard: Guard | None = None,
         clock: Callable[[], int] = monotonic_ms,
     ) -> None:
         limits = settings.limits
@@ -46,16 +46,20 @@ class SharedLimiter:
         self._held_writers, self._held_readers, self._held_strangers = (HoldOffs(longest, KEYS) for _ in range(3))
         self._watch = watch
         self._clock = clock
-        guard = guard or Rest(time.monotonic)
         self._redis = RedisBatches(settings.redis_url, settings.redis.timeout, limit_script.ALL, guard, called)
         self._both_until = 0
         self._prefix = os.urandom(6).hex()
         self._count = 0
 
+    @property
+    def limits_writes(self) -> bool:
+        """Whether tables or tokens are limited."""
+        return bool(self._table.most or self._source.most)
+
     async def write(self, sent: Sent) -> Verdict:
         """Judge a request that would change something."""
-        if not (self._table.most or self._source.most):
-            return Verdict()  # neither is limited: nobody need be asked
+        if not self.limits_writes:
+            return Verdict()
         ask = Ask(_name(sent.token), self._ticket(), sent.table, sent.session, sent.mark)
         if held := self._held_writers.wait(ask.source, self._clock()):
             return self._limited(Verdict("held_off", held, self._source, None))

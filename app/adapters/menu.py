@@ -61,7 +61,7 @@ class WorkerMenu:
         self._wanted = 0  # the highest revision heard of
         self._confirmed_at = 0.0  # s since 1970
         self._is_in_doubt = False
-        self._away: set[str] = set()
+        self._is_cassandra_away = False
         self._callbacks: list[Callable[[], None]] = []
         self._something = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -244,11 +244,11 @@ class WorkerMenu:
 
     def _note_cassandra(self, reason: str = "") -> None:
         """Say once that it went away or came back."""
-        if reason and not self._away:
+        if reason and not self._is_cassandra_away:
             log.warning("cassandra cannot be asked for the menu", reason=reason)
-        elif not reason and self._away:
+        elif not reason and self._is_cassandra_away:
             log.info("cassandra is back")
-        self._away = {"cassandra"} if reason else set()
+        self._is_cassandra_away = bool(reason)
 
 
 class MenuOnDisk:

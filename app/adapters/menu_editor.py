@@ -1,7 +1,6 @@
 """Changing the menu: read, edit, make the next revision, tell everybody; anew where another manager was faster."""
 
 import asyncio
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from app.adapters.cassandra import CassandraSession
 from app.adapters.menu_changes import MenuAnnouncer
 from app.adapters.menu_copies import MenuCopies
 from app.adapters.menu_store import MenuStore
+from app.clock import wall_clock
 from app.domain.menu import Menu
 from app.domain.menu_edits import Edit, Edited, Refused
 from app.messages import MAX_CHANGED, MenuChanged
@@ -56,7 +56,7 @@ class StoredMenuEditor:
             if not isinstance(edited, Edited) or edited.menu is menu:
                 return edited
             # The time only rises, also where the clock was set back.
-            edited = replace(edited, menu=replace(edited.menu, at=max(time.time_ns() // 1_000_000, menu.at + 1)))
+            edited = replace(edited, menu=replace(edited.menu, at=max(wall_clock(), menu.at + 1)))
             if await self._store.make(edited.menu, change_id, who, what):
                 await self._tell(edited, who, what)
                 return edited

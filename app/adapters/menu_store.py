@@ -1,14 +1,13 @@
 """The menu in Cassandra: each revision a whole menu, made once and never written again."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from cassandra import ConsistencyLevel
 
 from app.adapters.breaker import UNGUARDED, Guard
-from app.adapters.cassandra import CassandraSession
+from app.adapters.cassandra import CassandraSession, milliseconds_of
 from app.domain.menu import Menu
 from app.ports import MenuTooLargeError, Revision, UnavailableError
 
@@ -92,7 +91,7 @@ class MenuStore:
         rows = await self._guard.call(lambda: self._session.rows(self._history, values))
         menus = [decode_menu(row[4]) for row in rows]
         return [
-            Revision(row[0], _ms(row[1]), row[2], row[3], _before(row, menus, place), menus[place])
+            Revision(row[0], milliseconds_of(row[1]), row[2], row[3], _before(row, menus, place), menus[place])
             for place, row in enumerate(rows[:limit])
         ]
 
@@ -107,7 +106,3 @@ def _before(row: Sequence[Any], menus: Sequence[Menu], place: int) -> Menu | Non
     if place + 1 < len(menus):
         return menus[place + 1]
     return Menu() if row[0] == 1 else None
-
-
-def _ms(moment: datetime) -> int:
-    return round(moment.replace(tzinfo=UTC).timestamp() * 1000)

@@ -1,21 +1,17 @@
 """Orders read from Cassandra, as the ledger wrote them."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from app.adapters.breaker import UNGUARDED, Guard
-from app.adapters.cassandra import CassandraSession
+from app.adapters.cassandra import CassandraSession, milliseconds_of
 from app.messages import Line, OrderPlaced
 
 ORDER_COLUMNS = (
     "order_id, client_order_id, table_number, session, version, lines, note, total, currency, placed_at, log_offset"
 )
-
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the driver's times are UTC, without the zone
-_MILLISECOND = timedelta(milliseconds=1)
 
 _lines = msgspec.json.Decoder(tuple[Line, ...])
 
@@ -58,7 +54,7 @@ def order_of_row(row: tuple[Any, ...]) -> OrderPlaced:
         lines=_lines.decode(lines),
         total=total,
         currency=currency,
-        placed_at=(placed_at - _EPOCH) // _MILLISECOND,
+        placed_at=milliseconds_of(placed_at),
         offset=log_offset,
         note=note,
     )

@@ -15,13 +15,11 @@ from redis.exceptions import NoScriptError, ResponseError
 
 log = structlog.get_logger(__name__)
 
-REST_SECONDS = 1.0
-
 Command = tuple[str | bytes | int, ...]
 Batch = list[tuple[Command, asyncio.Future[Any] | None]]
 
 
-class Guard(Protocol):
+class BatchGuard(Protocol):
     """Knows whether a server is worth asking."""
 
     def may_ask(self) -> bool:
@@ -31,23 +29,6 @@ class Guard(Protocol):
     def told(self, answered: bool) -> None:
         """What was asked was answered, or not in time."""
         ...
-
-
-class Rest:
-    """After a failure nobody asks for a second: so few orders wait for a server that is away."""
-
-    def __init__(self, clock: Callable[[], float], seconds: float = REST_SECONDS) -> None:
-        self._clock = clock
-        self._seconds = seconds
-        self._until = 0.0
-
-    def may_ask(self) -> bool:
-        """Whether to ask now."""
-        return self._clock() >= self._until
-
-    def told(self, answered: bool) -> None:
-        """What was asked was answered, or not in time."""
-        self._until = 0.0 if answered else self._clock() + self._seconds
 
 
 class RedisBatches:
@@ -62,7 +43,7 @@ class RedisBatches:
         url: str,
         timeout: float,
         scripts: Sequence[str],
-        guard: Guard,
+        guard: BatchGuard,
         called: Callable[[bool], None] = lambda _: None,
     ) -> None:
         # A timeout of the library's own is one for each read: of a batch, all together must be in time.

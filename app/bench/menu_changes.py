@@ -9,14 +9,15 @@ from typing import Any
 import aiohttp
 import orjson
 
+from app import metrics
 from app.bench import menu
 from app.bench.load import LoadError, Plan
+from app.bench.pages import figure
 from app.bench.stack import Stack
+from app.settings import Settings
 
 LOOK_SECONDS = 0.002  # between two looks at a worker; a change is seen so late
 WAIT_SECONDS = 10.0  # for a change to show; then it counts as not shown
-_DATABASE = 'bistro92_cassandra_calls_total{kind="read",result="ok"}'
-_READS = "bistro92_menu_answered_requests_total{"
 
 
 @dataclass
@@ -72,9 +73,8 @@ async def run(stack: Stack, *, changes: int, every: float, rate: float, connecti
     """
     found = Changes(changes)
     token = stack.command("token", "--role", "manager").split()[-1]
-    ports, numbers = stack.settings.ports, _numbers(stack)
-    workers = [f"http://127.0.0.1:{ports.of('orders', number)}" for number in numbers]
-    pages = [f"http://127.0.0.1:{ports.metrics_of('orders', number)}/metrics" for number in numbers]
+    numbers = [int(name.rpartition("-")[2]) for name, _ in stack.pids() if name.startswith("orders-")]
+    workers = [f"http://127.0.0.1:{stack.settings.ports.of('orders', number)}" for number in numbers]
     plan = Plan(stack.url, (), seconds=0.0, warmup=warmup, rate=rate, connections=connections)
     async with aiohttp.ClientSession() as client, menu.reading(plan) as readers:
         watches = [_Watch(client, url, found) for url in workers]
@@ -82,9 +82,9 @@ async def run(stack: Stack, *, changes: int, every: float, rate: float, connecti
         try:
 
             async def change() -> None:
-                before = await _counted(client, pages)
+                before = await asyncio.to_thread(_counted, stack.settings, numbers)
                 await _change(client, stack.url, token, watches, found, every)
-                after = await _counted(client, pages)
+                after = await asyncio.to_thread(_counted, stack.settings, numbers)
                 found.menu_requests, found.database_reads = after[0] - before[0], after[1] - before[1]
 
             reads = await readers.run(warmup, change)
@@ -94,10 +94,6 @@ async def run(stack: Stack, *, changes: int, every: float, rate: float, connecti
             await asyncio.gather(*tasks, return_exceptions=True)
     found.reads_per_second, found.reads_p99, found.violations = reads.reads_per_second, reads.p99, reads.violations
     return found
-
-
-def _numbers(stack: Stack) -> Sequence[int]:
-    return [int(name.rpartition("-")[2]) for name, _ in stack.pids() if name.startswith("orders-")]
 
 
 async def _change(
@@ -132,16 +128,11 @@ async def _all_show(watches: Sequence[_Watch], revision: int) -> bool:
     return True
 
 
-async def _counted(client: aiohttp.ClientSession, pages: Sequence[str]) -> tuple[int, int]:
-    """Menu requests and database reads of all order workers so far, from their pages of metrics."""
-    requests = reads = 0
-    for url in pages:
-        async with client.get(url) as page:
-            for line in (await page.text()).splitlines():
-                name, _, value = line.rpartition(" ")
-                requests += int(float(value)) if name.startswith(_READS) else 0
-                reads += int(float(value)) if name == _DATABASE else 0
-    return requests, reads
+def _counted(settings: Settings, workers: Sequence[int]) -> tuple[int, int]:
+    """Menu requests and database reads of these order workers so far."""
+    requests = sum(figure(settings, metrics.MENU_ANSWERED, worker) for worker in workers)
+    reads = sum(figure(settings, metrics.CASSANDRA_CALLS, worker, kind="read", result="ok") for worker in workers)
+    return int(requests), int(reads)
 
 
 def facts(found: Changes) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """`python -m app menu set`, `remove`, `sold-out` and `undo`: change single dishes, and take changes back."""
 
 import re
-import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -9,10 +8,12 @@ from typing import Any
 import click
 
 from app.cli._menu_store import Done, MenuDesk
+from app.clock import wall_clock
 from app.dishes import loads_exact, read_dish, write_dish
 from app.domain.house_clock import HouseClock
 from app.domain.menu import MenuItem, by_id
 from app.domain.menu_edits import Seen, alter, alter_each, remove_each, undo
+from app.domain.moments import to_milliseconds
 from app.ports import MenuEditor
 from app.settings import Restaurant
 
@@ -68,7 +69,7 @@ def sold_out_command(item_ids: tuple[str, ...], until_text: str | None, back: bo
     fields: dict[str, Any] = {"available": back or until is not None, "sold_out_until": until}
     what = f"{_named(item_ids)} back" if back else f"{_named(item_ids)} sold out"
     if until is not None:
-        what += f" until {desk.teller.time(_milliseconds(datetime.fromisoformat(until)))}"
+        what += f" until {desk.teller.time(to_milliseconds(datetime.fromisoformat(until)))}"
     desk.change(alter_each(item_ids, _with(fields, desk.settings.restaurant)), what)
 
 
@@ -145,7 +146,7 @@ def _value(name: str, text: str, clock: HouseClock) -> Any:
 
 def _moment(text: str, clock: HouseClock) -> str:
     """A time to come, as a dish has it: the next one of a time of day by the house's clock, or ISO 8601."""
-    now = int(time.time() * 1000)
+    now = wall_clock()
     of_day = _time_of_day.fullmatch(text)
     if of_day:
         return clock.local(clock.next_at(int(of_day[1]) * 60 + int(of_day[2]), now)).isoformat()
@@ -157,13 +158,9 @@ def _moment(text: str, clock: HouseClock) -> str:
         raise click.UsageError(
             f"{text!r} has no zone: write {text}{clock.local(now).isoformat()[-6:]}, or a time of day like 18:30"
         )
-    if _milliseconds(moment) <= now:
+    if to_milliseconds(moment) <= now:
         raise click.UsageError(f"{text!r} is over; name a time to come, or --back")
     return moment.isoformat()
-
-
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
 
 
 def _named(item_ids: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ import click
 from app.adapters.menu_file import write_menu
 from app.cli._text import plain
 from app.dishes import write_dish
-from app.domain.house_clock import HouseClock, Serving
+from app.domain.house_clock import DAYS, HouseClock, Serving, wall_time
 from app.domain.menu import MenuItem
 from app.domain.menu_diff import changed_fields, compare
 from app.domain.money import to_text
@@ -19,7 +19,7 @@ from app.settings import Restaurant
 LISTED = 20  # dishes that came, went or changed, of one kind
 SHOWN = 60  # characters of a field before and after
 _LEAD = 15  # of these before the first that is different
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_DAYS = tuple(day.title() for day in DAYS)
 
 
 class Teller:
@@ -97,7 +97,7 @@ def _first(lines: list[str]) -> list[str]:
 
 def _hours(serving: Serving) -> str:
     days = f"{_runs(serving.days)} " if serving.days else ""
-    return f"{days}{_time(serving.start)}–{_time(serving.end)}"
+    return f"{days}{wall_time(serving.start)}–{wall_time(serving.end)}"
 
 
 def _runs(days: Sequence[int]) -> str:
@@ -109,10 +109,6 @@ def _runs(days: Sequence[int]) -> str:
         else:
             runs.append([day])
     return " ".join(_DAYS[run[0]] if len(run) == 1 else f"{_DAYS[run[0]]}–{_DAYS[run[-1]]}" for run in runs)
-
-
-def _time(minute: int) -> str:
-    return f"{minute // 60:02}:{minute % 60:02}"
 
 
 def _change(before: Any, after: Any) -> str:

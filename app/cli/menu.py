@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -16,6 +15,7 @@ from app.cli._menu_edits import EDITS
 from app.cli._menu_import import import_command
 from app.cli._menu_store import MenuDesk
 from app.cli._menu_text import Teller
+from app.clock import wall_clock
 from app.dishes import write_dish
 from app.domain.menu import Menu, MenuItem
 from app.ports import MenuEditor, Revision
@@ -45,7 +45,7 @@ def list_command(category: str | None, as_json: bool) -> None:
     if category is not None and not dishes:
         there = ", ".join(dict.fromkeys(item.category for item in menu.items)) or "none"
         raise click.ClickException(f"there is no category {category!r}; there are: {there}")
-    now = int(time.time() * 1000)
+    now = wall_clock()
     if as_json:
         click.echo(json.dumps(_object(desk, menu, last, dishes, now), ensure_ascii=False))
     elif not menu.revision:

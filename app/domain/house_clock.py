@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")  # as people name them, from 0 on
 DAY_MINUTES = 24 * 60
 _WEEK_DAYS = 8  # whatever begins or ends does so within a week and a day
 
@@ -24,6 +25,11 @@ class Serving:
     def length(self) -> int:
         """Minutes from start to end, by the clock on the wall."""
         return (self.end - self.start - 1) % DAY_MINUTES + 1
+
+
+def wall_time(minutes: int) -> str:
+    """So many minutes after midnight as a clock on the wall shows them; a day's end is 24:00."""
+    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 class HouseClock:

@@ -6,7 +6,8 @@ An edit whose expectation does not hold is refused; one that changes nothing mak
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
-from app.domain.menu import KEPT_PRICES, Menu, MenuItem, PastPrice, by_id, without_history
+from app.domain.menu import KEPT_PRICES, Menu, MenuItem, PastPrice, by_id
+from app.domain.menu_diff import compare
 
 KEPT_REMOVALS = 1000
 
@@ -62,6 +63,9 @@ class Seen:
         return self.revision is None or item.revision <= self.revision <= menu.revision
 
 
+WHATEVER = Seen()
+
+
 def create(item: MenuItem) -> Edit:
     """Put a new dish at the menu's end."""
 
@@ -74,54 +78,42 @@ def create(item: MenuItem) -> Edit:
 
 def alter(item_id: str, seen: Seen, change: Callable[[MenuItem], MenuItem]) -> Edit:
     """Change a dish, which stays in its place."""
-
-    def edit(menu: Menu) -> Edited | Refused:
-        current = menu.find(item_id)
-        if current is None:
-            return NoSuchDish(item_id)
-        if not seen.holds(menu, current):
-            return ChangedSince(current)
-        return revised(menu, [change(item) if item is current else item for item in menu.items])
-
-    return edit
+    return alter_each((item_id,), change, seen)
 
 
 def remove(item_id: str, seen: Seen) -> Edit:
     """Take a dish off the menu."""
+    return remove_each((item_id,), seen)
+
+
+def alter_each(item_ids: Collection[str], change: Callable[[MenuItem], MenuItem], seen: Seen = WHATEVER) -> Edit:
+    """Change several dishes at once, or none where one of them is missing or not as it was seen."""
 
     def edit(menu: Menu) -> Edited | Refused:
-        current = menu.find(item_id)
-        if current is None:
-            return NoSuchDish(item_id)
-        if not seen.holds(menu, current):
-            return ChangedSince(current)
-        return revised(menu, [item for item in menu.items if item is not current])
+        altered = (change(item) if item.id in item_ids else item for item in menu.items)
+        return _refusal(menu, item_ids, seen) or revised(menu, list(altered))
 
     return edit
 
 
-def alter_each(item_ids: Collection[str], change: Callable[[MenuItem], MenuItem]) -> Edit:
-    """Change several dishes at once, or none where one of them is missing."""
+def remove_each(item_ids: Collection[str], seen: Seen = WHATEVER) -> Edit:
+    """Take several dishes off the menu at once, or none where one of them is missing or not as it was seen."""
 
     def edit(menu: Menu) -> Edited | Refused:
-        missing = _missing(menu, item_ids)
-        return missing or revised(menu, [change(item) if item.id in item_ids else item for item in menu.items])
+        kept = [item for item in menu.items if item.id not in item_ids]
+        return _refusal(menu, item_ids, seen) or revised(menu, kept)
 
     return edit
 
 
-def remove_each(item_ids: Collection[str]) -> Edit:
-    """Take several dishes off the menu at once, or none where one of them is missing."""
-
-    def edit(menu: Menu) -> Edited | Refused:
-        return _missing(menu, item_ids) or revised(menu, [item for item in menu.items if item.id not in item_ids])
-
-    return edit
-
-
-def _missing(menu: Menu, item_ids: Collection[str]) -> NoSuchDish | None:
+def _refusal(menu: Menu, item_ids: Collection[str], seen: Seen) -> NoSuchDish | ChangedSince | None:
     there = by_id(menu.items)
-    return next((NoSuchDish(item_id) for item_id in item_ids if item_id not in there), None)
+    for item_id in item_ids:
+        if item_id not in there:
+            return NoSuchDish(item_id)
+        if not seen.holds(menu, there[item_id]):
+            return ChangedSince(there[item_id])
+    return None
 
 
 def replace_all(items: Sequence[MenuItem]) -> Edit:
@@ -153,15 +145,17 @@ def undo(before: Menu, after: Menu) -> Edit:
 
 def revised(menu: Menu, items: Sequence[MenuItem]) -> Edited:
     """The menu's next revision with these dishes in this order; the same menu where nothing is different."""
-    revision, old = menu.revision + 1, by_id(menu.items)
-    after = tuple(_next(old.get(item.id), item, revision) for item in items)
-    new = by_id(after)
-    gone = [item.id for item in menu.items if item.id not in new]
-    changed = [item.id for item in after if item.revision == revision]
-    is_moved = [i for i in old if i in new] != [i for i in new if i in old]
-    if not (gone or changed or is_moved):
+    found = compare(menu.items, items)
+    if not found:
         return Edited(menu)
-    removed = {i: at for i, at in menu.removed.items() if i not in new} | dict.fromkeys(gone, revision)
+    revision, next_ones = menu.revision + 1, by_id(menu.items)
+    next_ones |= {item.id: replace(item, since=revision, revision=revision, past_prices=()) for item in found.new}
+    next_ones |= {item.id: _next(before, item, revision) for before, item in found.changed}
+    after = tuple(next_ones[item.id] for item in items)
+    changed = [item.id for item in after if item.revision == revision]
+    gone = [item.id for item in found.removed]
+    back = {item.id for item in found.new}
+    removed = {i: at for i, at in menu.removed.items() if i not in back} | dict.fromkeys(gone, revision)
     dropped = list(removed.items())[:-KEPT_REMOVALS]
     return Edited(
         Menu(
@@ -169,7 +163,7 @@ def revised(menu: Menu, items: Sequence[MenuItem]) -> Edited:
             items=after,
             removed=dict(list(removed.items())[-KEPT_REMOVALS:]),
             forgotten=max([menu.forgotten, *(at for _, at in dropped)]),
-            reordered=revision if is_moved or _is_elsewhere(menu, after) else menu.reordered,
+            reordered=revision if found.is_reordered or _is_elsewhere(menu, after) else menu.reordered,
         ),
         (*changed, *gone),
     )
@@ -186,11 +180,7 @@ def _is_elsewhere(menu: Menu, after: Sequence[MenuItem]) -> bool:
     return is_back or is_known != sorted(is_known, reverse=True)
 
 
-def _next(before: MenuItem | None, item: MenuItem, revision: int) -> MenuItem:
-    if before is None:
-        return replace(item, since=revision, revision=revision, past_prices=())
-    if without_history(before) == without_history(item):
-        return before
+def _next(before: MenuItem, item: MenuItem, revision: int) -> MenuItem:
     past = before.past_prices
     if (before.price, before.modifier_prices) != (item.price, item.modifier_prices):
         past = (*past, PastPrice(revision, before.price, before.modifier_prices))[-KEPT_PRICES:]

@@ -143,7 +143,7 @@ class OrdersService:
         self.cassandra_breaker = Breaker("cassandra", rules, cassandra.is_away)
         store = MenuStore(self.cassandra, settings.menu.revisions, self.cassandra_breaker)
         copies = MenuCopies(settings, redis_called, self.redis_breaker)
-        self.limiter = SharedLimiter(settings, LimitFigures(kept), redis_called, BatchBreaker(self.redis_breaker))
+        self.limiter = SharedLimiter(settings, BatchBreaker(self.redis_breaker), LimitFigures(kept), redis_called)
         self.menu = WorkerMenu(settings, store, copies, self.menu_watch)
         self.announcer = MenuAnnouncer(settings)
         self.editor = StoredMenuEditor(store, copies, self.announcer, self.menu.made)

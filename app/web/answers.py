@@ -29,7 +29,7 @@ FETCH_FAILED = "Fetch failed"
 
 # What each status must say beside its body (RFC 9110).
 _HEADERS: Mapping[int, Mapping[str, str]] = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
-_BODIES: Mapping[int, bytes] = {status: orjson.dumps({"error": error}) for status, error in ERRORS.items()}
+BODIES: Mapping[int, bytes] = {status: orjson.dumps({"error": error}) for status, error in ERRORS.items()}
 
 
 def answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -46,14 +46,14 @@ def refuse(status: int, detail: str = "", *, error: str = "", **more: Any) -> we
     """The contract's answer of this status; `detail` and `more` stand behind what the contract names."""
     headers = _HEADERS.get(status)
     if not (detail or error or more):
-        return answer(_BODIES[status], status, headers)
+        return answer(BODIES[status], status, headers)
     told = {"detail": detail} if detail else {}
     return answer(orjson.dumps({"error": error or ERRORS[status], **told, **more}), status, headers)
 
 
 def slow_down(seconds: int) -> web.Response:
     """429: the same again after so many s."""
-    return answer(_BODIES[429], 429, {"Retry-After": str(seconds)})
+    return answer(BODIES[429], 429, {"Retry-After": str(seconds)})
 
 
 def not_ready() -> web.Response:

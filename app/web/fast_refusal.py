@@ -10,12 +10,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-import orjson
 from aiohttp import hdrs, web
 from aiohttp.helpers import rfc822_formatted_time
 
 from app.ports import Admission, OrderWatch
-from app.web.answers import ERRORS, JSON
+from app.web.answers import BODIES, JSON
 from app.web.headers import NOT_KEPT, SERVER, AnswerHeaders, Pairs
 from app.web.middleware import REQUEST_ID, new_request_id
 
@@ -30,7 +29,6 @@ _ODD = (
     b"\r\norigin:",
     b"\r\nx-request-id:",
 )  # these are answered in ways of their own
-_BODY = orjson.dumps({"error": ERRORS[429]})
 
 
 class FastRefusal:
@@ -53,8 +51,8 @@ class FastRefusal:
 
     def wait_of(self, token: str, table: str) -> int:
         """0 where an order of this table may be appended; else how many s its pad, whose token holds, is to wait."""
-        if self._let_through and table in self._let_through:
-            self._let_through -= Counter((table,))
+        if self._let_through[table]:
+            self._let_through[table] -= 1
             return 0
         seconds = self._admission.wait_of(table)
         if seconds:
@@ -93,10 +91,10 @@ def _refusal(seconds: int, more: Pairs) -> bytes:
         (hdrs.RETRY_AFTER, str(seconds)),
         (hdrs.CONTENT_TYPE, JSON),
         (REQUEST_ID, new_request_id()),
-        (hdrs.CONTENT_LENGTH, str(len(_BODY))),
+        (hdrs.CONTENT_LENGTH, str(len(BODIES[429]))),
         (hdrs.DATE, rfc822_formatted_time()),
         (hdrs.SERVER, SERVER),
         *more,
     )
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
-    return f"HTTP/1.1 429 Too Many Requests\r\n{lines}\r\n".encode("ascii") + _BODY
+    return f"HTTP/1.1 429 Too Many Requests\r\n{lines}\r\n".encode("ascii") + BODIES[429]

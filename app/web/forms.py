@@ -1,17 +1,16 @@
 """How things read outside: orders, tables and dishes as JSON."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-from app.domain.house_clock import Serving
-from app.domain.menu import MenuItem, ModifierGroup
+from app.dishes import write_group
+from app.domain.house_clock import DAYS, Serving, wall_time
+from app.domain.menu import MenuItem
+from app.domain.moments import utc
 from app.domain.money import to_text
 from app.messages import Line, OrderPlaced, TableState
-
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def amount(minor: int, currency: str) -> orjson.Fragment:
@@ -85,7 +84,7 @@ def menu_entry(item: MenuItem, currency: str, available: bool, language: str = "
         entry["sold_out_until"] = utc(item.sold_out_until)
     if item.served:
         entry["served"] = [_serving(serving) for serving in item.served]
-    entry["modifier_groups"] = [_group(group, currency) for group in item.groups]
+    entry["modifier_groups"] = [write_group(group, lambda minor: amount(minor, currency)) for group in item.groups]
     if item.picture:
         entry["picture"] = item.picture
     return entry | {"tax_rate": percent(item.tax_rate), "revision": item.revision}
@@ -99,28 +98,4 @@ def percent(hundredths: int) -> orjson.Fragment:
 
 def _serving(serving: Serving) -> dict[str, Any]:
     days = serving.days or range(len(DAYS))
-    return {"days": [DAYS[day] for day in days], "from": _wall_time(serving.start), "to": _wall_time(serving.end)}
-
-
-def _wall_time(minutes: int) -> str:
-    return f"{minutes // 60:02}:{minutes % 60:02}"
-
-
-def _group(group: ModifierGroup, currency: str) -> dict[str, Any]:
-    modifiers = [
-        {"id": modifier.id, "name": modifier.name, "price": amount(modifier.price, currency)}
-        for modifier in group.modifiers
-    ]
-    return {
-        "id": group.id,
-        "name": group.name,
-        "minimum": group.minimum,
-        "maximum": group.maximum,
-        "modifiers": modifiers,
-    }
-
-
-def utc(milliseconds: int) -> str:
-    """A time of the log as ISO 8601 in UTC, with milliseconds."""
-    moment = datetime.fromtimestamp(milliseconds // 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"days": [DAYS[day] for day in days], "from": wall_time(serving.start), "to": wall_time(serving.end)}

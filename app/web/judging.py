@@ -3,11 +3,11 @@
 All that depends on the menu or a clock is judged here, before the log: the owner only hears the verdict.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.clock import wall_clock
 from app.domain.menu import MenuItem
 from app.messages import Line
 from app.web.services import Services
@@ -64,7 +64,7 @@ def judge(items: list[dict[str, Any]], services: Services, shown: int | None) ->
 
 def _wrong(index: int, dish: MenuItem, modifiers: Sequence[str], services: Services) -> str:
     is_simple = not (dish.sold_out_until or dish.served)  # nearly all of them: no look at the clock
-    if not (dish.available if is_simple else dish.can_be_ordered(time.time_ns() // 1_000_000, services.clock)):
+    if not (dish.available if is_simple else dish.can_be_ordered(wall_clock(), services.clock)):
         why = "not served at this hour" if dish.available and dish.served else "sold out"
         return f"items[{index}].menu_item_id: {dish.name} is {why}"
     if dish.groups or modifiers:

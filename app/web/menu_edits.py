@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import hdrs, web
 from pydantic import ValidationError
 
+from app.clock import wall_clock
 from app.dishes import DishError, DishForm, loads_exact, read_dish, write_dish
 from app.domain.claims import Claims
 from app.domain.menu import MenuItem
@@ -21,19 +22,18 @@ from app.domain.menu_edits import (
     create,
     remove,
 )
+from app.domain.moments import LAST_MOMENT, to_milliseconds
 from app.ports import MenuTooLargeError
 from app.web.access import manager
 from app.web.answers import answer_json, refuse
 from app.web.bodies import read_body
 from app.web.forms import menu_entry
 from app.web.limits import limited_write
-from app.web.menu_pages import wall_clock
 from app.web.preconditions import BadRequestError, if_match, must_be_new
 from app.web.services import Services
 from app.web.shapes import MAX_DETAIL, SoldOutRequest, describe
 
 MENU_REVISION = "Menu-Revision"
-_LAST_MOMENT = 4_102_444_800_000  # ms since 1970, UTC: 2100
 
 Change = Callable[[web.Request, bytes, Claims], Awaitable[web.Response]]
 
@@ -146,10 +146,10 @@ class MenuEdits:
             raise BadRequestError(describe(error)) from error
         if asked.until is None:
             return not asked.sold_out, 0
-        until = int(asked.until.timestamp() * 1000)
+        until = to_milliseconds(asked.until)
         if not asked.sold_out:
             raise BadRequestError("until: what is not sold out comes back at once; no time is allowed")
-        if not self._now() < until <= _LAST_MOMENT:
+        if not self._now() < until <= LAST_MOMENT:
             raise BadRequestError("until: a time in the future, up to 2100, is allowed")
         return True, until
 

@@ -1,13 +1,13 @@
 """The menu as it is sent: made once, and again when another menu came or a dish begins or ends to be on."""
 
 import gzip
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 
 import orjson
 
+from app.clock import wall_clock
 from app.domain.house_clock import HouseClock
 from app.domain.menu import Menu
 from app.ports import LiveMenu
@@ -30,11 +30,6 @@ class Page:
     def gzip_etag(self) -> str:
         """The entity tag of the compressed one."""
         return f'{self.etag[:-1]}-gz"'
-
-
-def wall_clock() -> int:
-    """Now, in ms since 1970, UTC."""
-    return time.time_ns() // 1_000_000
 
 
 class MenuPages:

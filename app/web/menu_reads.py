@@ -13,7 +13,6 @@ from app.web.services import Answered, Services, unheard
 # Whoever stands in between may answer for a second, and for a day while this house does not answer at all.
 CACHE_CONTROL = "public, max-age=0, s-maxage=1, stale-if-error=86400"
 
-
 _tags = re.compile(r'"[^"]*"')
 _no_quality = re.compile(r"q\s*=\s*0(\.0*)?")
 

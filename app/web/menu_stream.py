@@ -6,16 +6,14 @@ from collections.abc import Callable
 
 from aiohttp import hdrs, web
 
+from app.clock import wall_clock
 from app.web.answers import not_ready, refuse
-from app.web.menu_pages import wall_clock
 from app.web.middleware import REQUEST_ID, REQUEST_KEY
 from app.web.services import Services
 from app.web.told_menu import NEVER, ToldMenu
 
 RETRY_MS = 1000  # after which a pad whose stream broke off opens the next one
-WRITE_SECONDS = (
-    10.0  # a pad that reads nothing for so long is dropped; some 200 KB and one event wait for it until then
-)
+WRITE_SECONDS = 10.0  # a pad that reads nothing for so long is dropped; 200 KB and an event wait for it until then
 _LONGEST_WAIT = 600.0  # s to the menu's next turn: the wall clock may be set meanwhile
 
 _event_id = re.compile(r"(\d{1,15})(?:-(\d{1,13}))?")

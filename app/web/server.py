@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
-from app.web.answers import JSON, refuse
+from app.web.answers import BODIES, JSON, refuse
 from app.web.crowd import CROWD, Crowd
 from app.web.fast_menu import FAST_MENU, FastMenu, is_whole
 from app.web.fast_refusal import FAST_REFUSAL, FastRefusal
@@ -19,10 +19,9 @@ _log = structlog.get_logger(__name__)
 # A pad that is used less often connects anew. Each open connection takes one of the process's file descriptors.
 IDLE_SECONDS = 75.0
 
-_NO_ROOM = b'{"error":"Service unavailable"}'
 FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: %b\r\nContent-Length: %d\r\n"
-    b"Retry-After: 1\r\nConnection: close\r\n\r\n%b" % (JSON.encode(), len(_NO_ROOM), _NO_ROOM)
+    b"Retry-After: 1\r\nConnection: close\r\n\r\n%b" % (JSON.encode(), len(BODIES[503]), BODIES[503])
 )
 
 

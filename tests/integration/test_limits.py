@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from app.adapters import limit_script
 from app.adapters.limiter import SharedLimiter
-from app.adapters.redis_batches import RedisBatches, Rest
+from app.adapters.redis_batches import RedisBatches
 from app.domain.windows import Ask, Judgement, Quota, Writes
 from app.settings import Settings
 from tests.house import Client, House, order, serving
-from tests.limits import CHECKS, NOW, SOURCE, TABLE, Check
+from tests.limits import CHECKS, NOW, SOURCE, TABLE, Check, guard
 from tests.stack import Stack
 
 pytestmark = pytest.mark.stack
@@ -113,7 +113,7 @@ class Restaurant:
         shared = Settings(
             redis={"url": stack.settings.redis_url, "timeout": PATIENT}, ports=stack.settings.ports, limits=limits
         )
-        self.limiters = [SharedLimiter(shared) for _ in range(2)]
+        self.limiters = [SharedLimiter(shared, guard()) for _ in range(2)]
         self.houses = [House(limiter, limits=limits) for limiter in self.limiters]
         one, other = self.houses
         other.services = replace(other.services, edge=one.owner, owners=one.owner, store=one.store)
@@ -188,7 +188,7 @@ async def test_while_redis_is_away_each_worker_limits_alone_and_no_order_is_lost
     restaurant: Restaurant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for limiter in restaurant.limiters:
-        away = RedisBatches("redis://127.0.0.1:1/0", 0.1, limit_script.ALL, Rest(asyncio.get_running_loop().time))
+        away = RedisBatches("redis://127.0.0.1:1/0", 0.1, limit_script.ALL, guard())
         monkeypatch.setattr(limiter, "_redis", away)
     async with restaurant.open() as (pad, workers):
         replies = [await workers[number % 2].order(order(number, f"id-{number}"), pad) for number in range(14)]

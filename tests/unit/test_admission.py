@@ -1,7 +1,6 @@
 """Admission as a worker has it: what it hears, what it tells, and when there is none."""
 
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import structlog
@@ -87,10 +86,8 @@ async def test_a_log_that_is_behind_is_heard_of_though_nobody_is_answered() -> N
     [(True, None, True), (False, None, False), (True, True, True), (True, False, False), (False, True, False)],
 )
 def test_with_all_limits_off_there_is_no_admission_either(admission: bool, limits: bool | None, is_on: bool) -> None:
-    given: Any = SimpleNamespace(admission=Admission(enabled=admission))
-    if limits is not None:
-        given.limits = SimpleNamespace(enabled=limits)
-    assert is_enabled(cast(Settings, given)) is is_on
+    given: dict[str, Any] = {} if limits is None else {"limits": {"enabled": limits}}
+    assert is_enabled(Settings(admission=Admission(enabled=admission), **given)) is is_on
 
 
 def test_the_settings_are_its_rules() -> None:

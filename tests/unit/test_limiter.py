@@ -8,6 +8,7 @@ from app.adapters.redis_batches import Command
 from app.domain.windows import MINUTE, Verdict
 from app.ports import Sent
 from app.settings import Settings
+from tests.limits import guard
 
 ORDER = Sent("token", "T1", 1, b"mark")
 LET_IN, FULL, KNOWN = b"0 0 4 60000 99 60000 0", b"1 12000 0 12000 98 60000 0", b"0 0 0 12000 99 60000 1"
@@ -35,7 +36,7 @@ class Worker:
     def __init__(self, monkeypatch: Any, **limits: Any) -> None:
         monkeypatch.setattr(limiter, "RedisBatches", Redis)
         self.now = 1_000_000  # ms
-        self.limiter = SharedLimiter(Settings(limits=limits), clock=lambda: self.now)
+        self.limiter = SharedLimiter(Settings(limits=limits), guard(), clock=lambda: self.now)
         self.redis: Any = self.limiter._redis
 
     async def order(self, says: bytes | None) -> Verdict:

@@ -69,7 +69,7 @@ def manager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Manager
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr(menu_editor, "open_editor", open_editor)
     monkeypatch.setattr(getpass, "getuser", lambda: "anna")
-    monkeypatch.setattr("time.time", lambda: NOON / 1000)
+    monkeypatch.setattr("time.time_ns", lambda: NOON * 1_000_000)
     before = structlog.get_config()
     yield manager
     structlog.configure(**before)

@@ -9,7 +9,8 @@ import structlog
 from redis.exceptions import ConnectionError as AwayError
 from redis.exceptions import ResponseError
 
-from app.adapters.redis_batches import Command, RedisBatches, Rest
+from app.adapters.redis_batches import Command, RedisBatches
+from tests.limits import guard
 
 TIMEOUT = 0.05  # s
 
@@ -28,7 +29,7 @@ class Batches(RedisBatches):
 
     def __init__(self) -> None:
         self.clock, self.called = Clock(), list[bool]()
-        super().__init__("redis://127.0.0.1:1/0", TIMEOUT, (), Rest(self.clock), self.called.append)
+        super().__init__("redis://127.0.0.1:1/0", TIMEOUT, (), guard(self.clock), self.called.append)
         self.batches: list[list[Command]] = []
         self.may_answer = asyncio.Event()
         self.may_answer.set()
@@ -97,12 +98,18 @@ async def test_whatever_fails_nobody_waits_for_ever_and_it_is_told_once(wrong: E
         redis.wrong = None
         assert await redis.ask((2,)) == 2
     assert redis.called == [False, False, False, True]
-    assert [entry["log_level"] for entry in logs] == ["warning", "info"]
+    told = [(entry["log_level"], entry["event"].partition(":")[0]) for entry in logs]
+    assert told == [
+        ("warning", "a breaker opens"),
+        ("warning", "redis cannot be used for the limits"),
+        ("info", "a breaker closes"),
+        ("info", "redis is back for the limits"),
+    ]
     await redis.stop()
 
 
 async def test_a_redis_that_is_not_there_is_no_answer() -> None:
-    redis = RedisBatches("redis://127.0.0.1:1/0", TIMEOUT, (), Rest(Clock()))
+    redis = RedisBatches("redis://127.0.0.1:1/0", TIMEOUT, (), guard(Clock()))
     with structlog.testing.capture_logs():
         assert await redis.ask(("PING",)) is None
     await redis.stop()

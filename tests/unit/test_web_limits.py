@@ -54,7 +54,7 @@ class LimitedHouse(House):
 
     def __init__(self, **limits: Any) -> None:
         self.clock, self.heard = Clock(), Heard()
-        limiter = SharedLimiter(Settings(limits=limits), self.heard, guard=Away(), clock=self.clock)
+        limiter = SharedLimiter(Settings(limits=limits), Away(), self.heard, clock=self.clock)
         super().__init__(limiter, limits=limits)
 
 

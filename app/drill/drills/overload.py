@@ -12,13 +12,13 @@ from app import metrics
 from app.bench import overload
 from app.bench.flood import flooding
 from app.bench.load import Plan, pool_of
+from app.bench.pages import figure
 from app.bench.report import counts
 from app.bench.stack import Stack
 from app.bench.tally import Tally
 from app.drill.drill import Drill, fault
 from app.drill.outcome import Outcome, acks_file, tables
 from app.drill.pad import Pad
-from app.drill.pages import figure
 from app.drill.scene import Scene
 from app.drill.stand import Stand
 
