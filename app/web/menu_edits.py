@@ -80,12 +80,16 @@ class MenuEdits:
         claims = manager(self._services, request)
         if isinstance(claims, web.Response):
             return claims
-        try:
-            return await limited_write(self._services, request, lambda: change(request, body, claims))
-        except (BadRequestError, DishError) as error:
-            return refuse(400, str(error)[:MAX_DETAIL])
-        except MenuTooLargeError as error:
-            return refuse(413, str(error))
+
+        async def work() -> web.Response:  # what is refused in here has its answer, and counts
+            try:
+                return await change(request, body, claims)
+            except (BadRequestError, DishError) as error:
+                return refuse(400, str(error)[:MAX_DETAIL])
+            except MenuTooLargeError as error:
+                return refuse(413, str(error))
+
+        return await limited_write(self._services, request, work)
 
     async def _put(self, request: web.Request, body: bytes, claims: Claims) -> web.Response:
         item_id, is_new, seen = request.match_info["item_id"], must_be_new(request), if_match(request)

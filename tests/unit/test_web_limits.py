@@ -243,6 +243,17 @@ async def test_a_change_that_could_not_be_made_costs_nothing() -> None:
         assert (await client.post("/tables/T1/open", "manager")).status == 201
 
 
+async def test_a_change_that_was_refused_counts_like_one_that_was_made() -> None:
+    house = LimitedHouse(source_writes_per_minute=2)
+    changes, headers = {"price": "much"}, {"If-Match": "*"}
+    async with serving(house) as client:
+        for _ in range(2):
+            refused = await client.send("PATCH", "/menu_items/m1", "manager", headers=headers, json=changes)
+            assert refused.status == 400
+        refused = await client.send("PATCH", "/menu_items/m1", "manager", headers=headers, json=changes)
+        assert is_limited(refused, "source")
+
+
 async def test_reads_are_many_and_do_not_count_as_orders() -> None:
     house = LimitedHouse(source_reads_per_minute=9)
     pad = await house.seat()
