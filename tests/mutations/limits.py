@@ -74,8 +74,8 @@ OF_THE_LIMITS = [
     Mutation(
         "every-order-waits-for-redis",
         "limits: few orders wait for a Redis that is away",
-        "app/adapters/redis_batches.py",
-        "        return self._clock() >= self._until\n",
+        "app/adapters/breaker.py",
+        "        return self._ticket is not None\n",
         "        return True\n",
         (UNIT + "test_redis_batches.py",),
     ),
