@@ -94,6 +94,23 @@ def test_a_house_that_waited_for_its_log_is_open_soon_after() -> None:
     assert refused < 50
 
 
+def test_what_waited_from_before_a_cut_does_not_cut_again() -> None:
+    """The queue from before drains, ever slower; all of it is late, whatever is let through now."""
+    admission, cut_at, shares = Admission(AdmissionRules(usual=1), 0.0), 0.0, []
+    for number in range(1, 500):
+        now = number * 0.01
+        admission.ask("flood", now)
+        if number > 100 and not cut_at:
+            admission.answered(now - 1.0, now)
+            cut_at = now if admission.share < 1 else 0.0
+        elif cut_at and number % 4 == 0:
+            admission.answered(cut_at - 0.01, now)
+        if cut_at:
+            shares.append(admission.share)
+    assert min(shares) == shares[0] < 0.5
+    assert shares[-1] == 1
+
+
 def test_as_long_as_the_log_is_behind_less_is_let_through() -> None:
     admission, now, shares = Admission(AdmissionRules(), 0.0), 0.0, []
     for step in range(3000):
