@@ -37,6 +37,9 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]  # from 1 on
 Quantity = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Claimed = Annotated[int, msgspec.Meta(ge=0, le=2**53)]  # as a guest says, who may say any number
+Station = Annotated[str, msgspec.Meta(max_length=100)]  # of the settings
+Reason = Annotated[str, msgspec.Meta(max_length=200)]
+Who = Annotated[str, msgspec.Meta(max_length=100)]  # a role and a name
 Trace = Annotated[str, msgspec.Meta(max_length=64)]  # empty: none
 Address = Annotated[str, msgspec.Meta(max_length=300)]  # of a worker
 Place = Annotated[int, msgspec.Meta(ge=0, le=10**15 - 1)]  # an offset
@@ -45,7 +48,10 @@ Moment = Annotated[int, msgspec.Meta(ge=0, le=LAST_MOMENT)]  # ms since 1970, UT
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line of an order; `price` is that of one piece with its modifiers, in minor units, from the menu."""
+    """One line of an order; `price` is that of one piece with its modifiers, in minor units, from the menu.
+
+    `station`, `allergens` and `choices`, the names of the modifiers, are what the kitchen needs of the menu.
+    """
 
     menu_item_id: str
     name: str
@@ -53,6 +59,9 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     price: Amount
     note: str = ""
     modifiers: tuple[str, ...] = ()
+    station: str = ""
+    allergens: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
 
 
 class PlaceOrder(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="PlaceOrder"):
@@ -98,6 +107,19 @@ class CloseSession(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="t
     reply_to: Address
     table: Name
     session: Claimed
+    schema: int = msgspec.field(default_factory=_this_schema)
+
+
+class NoteCancelled(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="NoteCancelled"):
+    """The kitchen has cancelled an order of this table's session, which stood at `version` and cost `total`."""
+
+    table: Name
+    session: Count
+    order_id: Name
+    version: Count
+    total: Amount
+    at: Moment
+    trace: Trace = ""
     schema: int = msgspec.field(default_factory=_this_schema)
 
 
@@ -147,6 +169,66 @@ class SessionClosed(msgspec.Struct, frozen=True, tag_field="type", tag="SessionC
     schema: int = msgspec.field(default_factory=_this_schema)
 
 
+class OrderCancelled(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="OrderCancelled"):
+    """An order will not be cooked, and is not to be paid; the table's version stays. It comes after its OrderPlaced.
+
+    `at` is when the kitchen decided so (log time, ms, UTC).
+    """
+
+    table: Name
+    session: Count
+    order_id: Name
+    version: Count
+    total: Amount
+    at: Moment
+    trace: Trace = ""
+    schema: int = msgspec.field(default_factory=_this_schema)
+
+
+class ChangeTicket(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="ChangeTicket"):
+    """A cook's change of the ticket of an order at a station, who saw it at `version` (0: at any).
+
+    `action` is one of `app.domain.tickets`; `by` is who it was. The same `command_id` is the same change sent again.
+    """
+
+    request_id: str
+    reply_to: Address
+    table: Name
+    order_id: Name
+    station: Station
+    action: Name
+    version: Claimed
+    command_id: Name
+    line: Trace = ""
+    reason: Reason = ""
+    by: Who = ""
+    trace: Trace = ""
+    schema: int = msgspec.field(default_factory=_this_schema)
+
+
+class CancelOrder(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="CancelOrder"):
+    """Cancel a whole order, which is known to stand at `version` of this session, unless a cook has begun."""
+
+    request_id: str
+    reply_to: Address
+    table: Name
+    session: Count
+    version: Count
+    order_id: Name
+    total: Amount
+    by: Who = ""
+    trace: Trace = ""
+    schema: int = msgspec.field(default_factory=_this_schema)
+
+
+class ClearOrder(msgspec.Struct, frozen=True, tag_field="type", tag="ClearOrder"):
+    """Take an order off the displays that nobody has worked on for hours, or that is far more than fits on them."""
+
+    table: Name
+    order_id: Name
+    schema: int = msgspec.field(default_factory=_this_schema)
+
+
 class MenuChanged(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="MenuChanged"):
     """The menu has this revision, and whoever holds an older one fetches it. It may come late, or more than once.
 
@@ -167,7 +249,8 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
 
     `outcome` is the name of the decision; `version` the table's version after the order (accepted, replayed) or its
     current one (conflict); `session` and `is_open` tell how a session command left the table. `at` is when the owner
-    gave the answer (s since 1970), 0 where the order is not timed.
+    gave the answer (s since 1970), 0 where the order is not timed. `ticket` is the JSON of a ticket as it stands, from
+    the kitchen; there `id_reused` is of a command id, `version_conflict` of a ticket.
     """
 
     request_id: str
@@ -182,12 +265,19 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
         "closed",
         "unchanged",
         "unknown",
+        "changed",
+        "changed_before",
+        "not_possible",
+        "not_found",
+        "cancelled",
+        "cannot_cancel",
     ]
     version: int = 0
     session: int = 0
     is_open: bool = False
     detail: str = ""
     at: float = 0.0
+    ticket: bytes = b""
 
 
 class TableState(msgspec.Struct, frozen=True):
@@ -220,13 +310,17 @@ def order_placed(command: PlaceOrder, version: int, offset: int, time: int) -> O
 
 
 Asked = PlaceOrder | OpenSession | CloseSession
-Command = Asked | Nothing
-Event = OrderPlaced | SessionOpened | SessionClosed
-Message = TypeVar("Message", Command, Event, MenuChanged)
+Command = Asked | NoteCancelled | Nothing
+Event = OrderPlaced | OrderCancelled | SessionOpened | SessionClosed
+KitchenAsked = ChangeTicket | CancelOrder
+# The events are copies from `order-events`: what the kitchen decides, it decides from one log.
+KitchenCommand = KitchenAsked | ClearOrder | Event | Nothing
+Message = TypeVar("Message", Command, Event, KitchenCommand, MenuChanged)
 
 _encoder = msgspec.json.Encoder()
 _commands: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
 _events: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_kitchen_commands: msgspec.json.Decoder[KitchenCommand] = msgspec.json.Decoder(KitchenCommand)
 _menu_changes = msgspec.json.Decoder(MenuChanged)
 
 encode = _encoder.encode
@@ -273,6 +367,19 @@ def decode_event(data: bytes | None) -> Event:
     return event
 
 
+def decode_kitchen_command(data: bytes | None) -> KitchenCommand:
+    """The command, or the copy of an event, of a record of `kitchen-commands`.
+
+    Raises:
+        NewerSchemaError: it is of a newer schema.
+        BadMessageError: it is none.
+    """
+    command = _decode(_kitchen_commands, data, "a command of the kitchen")
+    if not isinstance(command, SessionOpened | SessionClosed | Nothing) and not is_order_id(command.order_id):
+        raise BadMessageError(f"not a command of the kitchen: {command.order_id!r} is no order id")
+    return command
+
+
 def decode_menu_change(data: bytes | None) -> MenuChanged:
     """The message of a record of `menu-changes`.
 
@@ -283,13 +390,13 @@ def decode_menu_change(data: bytes | None) -> MenuChanged:
     return _decode(_menu_changes, data, "a change of the menu")
 
 
-def check_key(message: Asked | Event, key: bytes | None) -> None:
+def check_key(message: Command | Event | KitchenCommand, key: bytes | None) -> None:
     """See that a record's key is its table: the key chose the partition, and with it the owner.
 
     Raises:
         BadMessageError: it is another one.
     """
-    if message.table.encode() != key:
+    if not isinstance(message, Nothing) and message.table.encode() != key:
         shown = key if key is None else key[:64]
         raise BadMessageError(f"the message is of table {message.table!r}, but its key is {shown!r}")
 

@@ -13,16 +13,21 @@ SEGMENT_BYTES = 16 * 1024 * 1024
 
 ORDER_COMMANDS = "order-commands"
 ORDER_EVENTS = "order-events"
+KITCHEN_COMMANDS = "kitchen-commands"
+KITCHEN_TICKETS = "kitchen-tickets"
 MENU_CHANGES = "menu-changes"
 DEAD_LETTERS = "dead-letters"
 
 # Faust names a table's changelog `{app id}-{table}-changelog`.
 ORDERS_APP = "orders"
 LEDGER_APP = "ledger"
+KITCHEN_APP = "kitchen"
 TABLES = "tables"
 ORDER_IDS = "order-ids"
 TABLES_CHANGELOG = f"{ORDERS_APP}-{TABLES}-changelog"
 ORDER_IDS_CHANGELOG = f"{ORDERS_APP}-{ORDER_IDS}-changelog"
+KITCHEN_ORDERS = "orders"
+KITCHEN_CHANGELOG = f"{KITCHEN_APP}-{KITCHEN_ORDERS}-changelog"
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,14 @@ def all_topics(settings: Settings) -> list[Topic]:
     events = int(settings.kafka.event_days * DAY_MS)
     lag = settings.kafka.compaction_lag
     return [
-        Topic(ORDER_COMMANDS, "table number", "orders views, token command", ("orders",), partitions, commands),
+        Topic(
+            ORDER_COMMANDS,
+            "table number",
+            "orders views, token command; kitchen agent, of what it cancelled",
+            ("orders",),
+            partitions,
+            commands,
+        ),
         Topic(ORDER_EVENTS, "table number", "orders agent", ("ledger", "kitchen", "payments"), partitions, events),
         Topic(TABLES_CHANGELOG, "table number", "orders agent", ("orders",), partitions, None, _rows(lag)),
         Topic(
@@ -101,6 +113,17 @@ def all_topics(settings: Settings) -> list[Topic]:
             None,
             _chunks(lag),
         ),
+        Topic(
+            KITCHEN_COMMANDS,
+            "table number",
+            "kitchen copier, views and agent; orders views, to cancel",
+            ("kitchen",),
+            partitions,
+            commands,
+        ),
+        Topic(KITCHEN_TICKETS, "table number", "kitchen agent", ("displays of other makers",), partitions, events),
+        # All kitchen workers read all of it, for the displays, and each recovers its own partitions from it.
+        Topic(KITCHEN_CHANGELOG, "table number, order", "kitchen agent", ("kitchen",), partitions, None, _rows(lag)),
         # One partition, and no group: every worker reads all of it.
         Topic(MENU_CHANGES, "menu", "menu views and commands", ("orders",), 1, events),
         Topic(DEAD_LETTERS, "topic and partition", "every agent, dead-letters command", ("operator",), 1, events),
