@@ -331,16 +331,17 @@ class Kitchen(Group):
     """Displays: what they show, and when they sound an alarm."""
 
     unseen_after: float = Field(
-        default=15.0, gt=0, le=3600, description="s after which a ticket that no display has shown is told of everywhere"
+        default=15.0,
+        gt=0,
+        le=3600,
+        description="s after which a ticket that no display has shown is told of everywhere",
     )
     warn_after: float = Field(default=480.0, gt=0, description="s from which on a ticket's age is shown as a warning")
     late_after: float = Field(default=900.0, gt=0, description="s from which on a ticket is late, and is heard")
     heartbeat: float = Field(
         default=2.0, gt=0.1, le=5, description="s between two signs of life on a stream; displays are stale after 6"
     )
-    max_streams: int = Field(
-        default=2000, ge=0, description="displays and pads that follow at one worker; past it 503"
-    )
+    max_streams: int = Field(default=2000, ge=0, description="displays and pads that follow at one worker; past it 503")
     kept_changes: int = Field(
         default=20_000,
         ge=100,
@@ -355,7 +356,9 @@ class Kitchen(Group):
     abandoned_hours: float = Field(
         default=12.0, gt=0, description="after which an order that nobody has served is cleared: the evening is over"
     )
-    max_in_flight: int = Field(default=1000, ge=1, description="decisions per partition that Kafka has not acknowledged")
+    max_in_flight: int = Field(
+        default=1000, ge=1, description="decisions per partition that Kafka has not acknowledged"
+    )
     url: str = Field(
         default="",
         pattern=r"^(https?://[^\s/]+)?$",

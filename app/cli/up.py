@@ -18,7 +18,14 @@ from app.stack.progress import Progress
 from app.stack.wait import until_ready
 
 TABLE = "T1"  # of the order that is shown
-COUNTED = ("workers", "ledgers", "kitchens", "auditors", "monitors", "observe")  # settings that take effect while the stack runs
+COUNTED = (
+    "workers",
+    "ledgers",
+    "kitchens",
+    "auditors",
+    "monitors",
+    "observe",
+)  # settings that take effect while the stack runs
 
 
 @click.command()
