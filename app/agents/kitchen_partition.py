@@ -108,9 +108,10 @@ class KitchenPartition:
         self._write(table_key(table), encode_table(state))
 
     def say_again(self, keys: Iterable[bytes]) -> None:
-        """Send records once more, as they stand; what is not there is deleted once more."""
+        """Send records once more, as they stand; of what is not known here, or not yet, nothing is said."""
         for key in keys:
-            self.lanes.records.send(key, self.records.get(key))
+            if (data := self.records.get(key)) is not None:
+                self.lanes.records.send(key, data)
 
     def tell(self, tickets: Iterable[Ticket]) -> None:
         """Send a message for each of these versions of tickets."""
@@ -149,18 +150,18 @@ class KitchenPartition:
         """Delete orders that no command can reach any more; returns how many."""
         if (acked := self._acked) is None:
             return 0
-        gone: list[bytes] = []
+        gone: dict[bytes, None] = {}  # an order may be queued twice
         while self._finished and self._finished[0][0] < acked.time - FORGET_MS:
             changed_at, key = self._finished[0]
             head = self._head(key)
             if head is not None and head.is_finished and head.changed_at == changed_at:
                 if head.offset > acked.offset:
                     break  # its last command may be read again
-                gone.append(key)
+                gone[key] = None
             self._finished.popleft()
         for key in [key for key, at in self._cancelled.items() if at < acked.time - UNARRIVED_MS]:
             del self._cancelled[key]
-            gone.append(key)
+            gone[key] = None
         for key in gone:
             self._count(key, decode_order(self.records.pop(key)), -1)
             self.lanes.records.send(key, None)
