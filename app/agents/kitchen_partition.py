@@ -3,6 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from app.domain.decide import At
 from app.domain.kitchen import FORGET_MS, NO_TABLE, KitchenTable
@@ -70,6 +71,7 @@ class KitchenPartition:
         self._acked: At | None = None  # the last command that was completed
         self._queue: deque[_Entry] = deque()
         self._finished: deque[tuple[int, bytes]] = deque()  # when, and which order; it may have been recalled since
+        self._named: set[bytes] = set()  # orders that were asked to be cleared, and are not yet
         self._cancelled: dict[bytes, int] = {}  # orders that were cancelled before they came, and when
         for key, head in orders_of(records):
             order = decode_order(records[key])
@@ -142,9 +144,17 @@ class KitchenPartition:
             self._acked = completed.at
             self._done(self.number, completed.at.offset + 1)
 
-    def oldest_open(self, count: int) -> list[bytes]:
-        """Keys of so many orders, those that are shown longest."""
-        return [key for key, _ in zip(self.open, range(count), strict=False)]
+    def to_clear(self, max_open: int, placed_before: int, most: int) -> list[bytes]:
+        """Keys of orders that are past `max_open` or too old (ms, UTC), the oldest `most` first; each is named once."""
+        self._named &= self.open.keys()
+        many = len(self.open) - max_open
+        found = [
+            key
+            for number, (key, placed_at) in enumerate(islice(self.open.items(), max(0, many) + most))
+            if key not in self._named and (number < many or placed_at < placed_before)
+        ][:most]
+        self._named |= set(found)
+        return found
 
     def forget_finished(self) -> int:
         """Delete orders that no command can reach any more; returns how many."""
