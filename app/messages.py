@@ -288,7 +288,10 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
 
 
 class TableState(msgspec.Struct, frozen=True):
-    """How a table stands, from its owner's row; `session` 0: none yet. `total` is the session's, in minor units."""
+    """How a table stands, from its owner's row; `session` 0: none yet. `total` is the session's, in minor units.
+
+    `cancelled` are the versions of the session's orders that were cancelled.
+    """
 
     table: str
     session: int
@@ -296,6 +299,7 @@ class TableState(msgspec.Struct, frozen=True):
     version: int
     total: int
     opened_at: int
+    cancelled: tuple[int, ...] = ()
 
 
 def order_placed(command: PlaceOrder, version: int, offset: int, time: int) -> OrderPlaced:

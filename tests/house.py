@@ -11,6 +11,7 @@ import aiohttp
 import jsonschema
 from aiohttp import web
 
+from app.adapters.owners import state_of
 from app.domain import decide as d
 from app.domain.claims import Claims, Role
 from app.domain.house_clock import HouseClock
@@ -18,7 +19,7 @@ from app.domain.menu import Menu, MenuItem
 from app.domain.menu_edits import Edit, Edited, Refused, revised
 from app.domain.row import NO_ROW, Row
 from app.messages import Answer, CloseSession, Command, OpenSession, OrderPlaced, PlaceOrder, TableState
-from app.ports import OPEN_DOOR, UNLIMITED, Admission, Limiter, Revision, UnavailableError
+from app.ports import OPEN_DOOR, UNLIMITED, Admission, KeptOrder, Limiter, Revision, UnavailableError
 from app.settings import Settings
 from app.web.internal import add_internal_routes
 from app.web.openapi import describe_api
@@ -108,17 +109,22 @@ class HouseStore:
     """Orders as the ledger has written them; tests take some away, or the whole store."""
 
     orders: dict[str, OrderPlaced] = field(default_factory=dict)
+    cancelled: set[str] = field(default_factory=set)
     away: bool = False
 
-    async def order(self, order_id: str) -> OrderPlaced | None:
+    async def order(self, order_id: str) -> KeptOrder | None:
         if self.away:
             raise UnavailableError("store is away")
-        return self.orders.get(order_id)
+        order = self.orders.get(order_id)
+        return None if order is None else self._kept(order)
 
-    async def orders_of_session(self, table: str, session: int, after_version: int = 0) -> Sequence[OrderPlaced]:
+    async def orders_of_session(self, table: str, session: int, after_version: int = 0) -> Sequence[KeptOrder]:
         if self.away:
             raise UnavailableError("store is away")
-        return of_session(self.orders.values(), table, session, after_version)
+        return [self._kept(order) for order in of_session(self.orders.values(), table, session, after_version)]
+
+    def _kept(self, order: OrderPlaced) -> KeptOrder:
+        return KeptOrder(order, order.order_id in self.cancelled)
 
 
 def of_session(orders: Any, table: str, session: int, after: int) -> list[OrderPlaced]:
@@ -199,7 +205,7 @@ class Owner:
         if self.away:
             raise UnavailableError("owner is away")
         row = self.rows.get(table, NO_ROW)
-        return TableState(table, row.session, row.is_open, row.version, row.total, row.opened_at)
+        return state_of(table, row)
 
     async def order(self, table: str | None, order_id: str) -> OrderPlaced | None:
         if self.away:
@@ -357,7 +363,7 @@ class HouseRows:
 
     def table(self, table: str) -> TableState:
         row = self._owner.rows.get(table, NO_ROW)
-        return TableState(table, row.session, row.is_open, row.version, row.total, row.opened_at)
+        return state_of(table, row)
 
     async def order(self, table: str, order_id: str) -> OrderPlaced | None:
         return await self._owner.order(table, order_id)

@@ -150,7 +150,7 @@ class OrderRead(BaseModel):
     table_number: str
     session: int
     version: int
-    status: Literal["received"]
+    status: Literal["received", "cancelled"]
     items: list[LineRead]
     total: float
     currency: str
