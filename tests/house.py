@@ -18,7 +18,7 @@ from app.domain.house_clock import HouseClock
 from app.domain.menu import Menu, MenuItem
 from app.domain.menu_edits import Edit, Edited, Refused, revised
 from app.domain.row import NO_ROW, Row
-from app.messages import Answer, CloseSession, Command, OpenSession, OrderPlaced, PlaceOrder, TableState
+from app.messages import Answer, CancelOrder, CloseSession, Command, OpenSession, OrderPlaced, PlaceOrder, TableState
 from app.ports import OPEN_DOOR, UNLIMITED, Admission, KeptOrder, Limiter, Revision, UnavailableError
 from app.settings import Settings
 from app.web.internal import add_internal_routes
@@ -220,6 +220,32 @@ class Owner:
 
 
 @dataclass
+class HouseKitchen:
+    """Answers as the test says; what it cancels is noted in the owner's row at once."""
+
+    owner: Owner
+    outcome: Any = "cancelled"
+    detail: str = ""
+    away: bool = False
+    asked: list[CancelOrder] = field(default_factory=list)
+    address: str = "unix:house"
+
+    def new_request_id(self) -> str:
+        return f"k{len(self.asked)}"
+
+    async def ask(self, command: Any) -> Answer:
+        if self.away:
+            raise UnavailableError("the kitchen is away")
+        self.asked.append(command)
+        if self.outcome == "cancelled":
+            at = d.At(len(self.owner.commands) + len(self.asked), 1_700_000_000_123)
+            decision = d.decide_cancelled(self.owner.rows[command.table], command, at)
+            assert isinstance(decision, d.Cancelled)
+            self.owner.rows[command.table] = decision.row
+        return Answer(command.request_id, self.outcome, detail=self.detail)
+
+
+@dataclass
 class HouseWatch:
     """Keeps what it hears."""
 
@@ -260,12 +286,14 @@ class House:
         self.editor = HouseEditor(self.menu)
         self.store = HouseStore()
         self.owner = Owner(self.store)
+        self.kitchen = HouseKitchen(self.owner)
         self.watch = HouseWatch()
         self.not_ready: str | None = None
         self.checks = {"assigned": "ok", "lag": "partition 2 is 1200 records behind, for 12 s"}
         self.services = Services(
             settings=self.settings,
             edge=self.owner,
+            kitchen=self.kitchen,
             owners=self.owner,
             store=self.store,
             menu=self.menu,

@@ -4,6 +4,7 @@ from functools import partial
 
 from aiohttp import web
 
+from app.web.cancel import Cancelling
 from app.web.crowd import CROWD, Crowd
 from app.web.fast_menu import FAST_MENU, FastMenu
 from app.web.fast_refusal import FAST_REFUSAL, FastRefusal
@@ -49,6 +50,7 @@ def add_routes(application: web.Application, services: Services) -> None:
     application.middlewares.append(contract)
     application.router.add_post("/orders", orders.place, expect_handler=orders.expect)
     application.router.add_get("/orders/{order_id}", room.bounded(reads.order))
+    application.router.add_delete("/orders/{order_id}", Cancelling(services).cancel, expect_handler=expect)
     application.router.add_get("/menu_items", menu.menu_items)
     application.router.add_get("/menu_items/stream", stream.stream)
     application.router.add_get(_DISH, dish.read)

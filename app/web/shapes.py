@@ -73,6 +73,13 @@ class OrderReceived(BaseModel):
     version: int
 
 
+class OrderCancelled(BaseModel):
+    """An order that nobody will cook, and nobody pays. The table's version stays; its total follows at once."""
+
+    order_id: str
+    status: Literal["cancelled"]
+
+
 class HoursRead(BaseModel):
     """Hours in which a dish is served, by the restaurant's own clock; where they end before they begin, overnight."""
 
