@@ -326,6 +326,8 @@ class Reply:
 class Client:
     """Sends requests and holds every answer against the API description."""
 
+    application: web.Application  # of a house that is served here
+
     def __init__(self, url: str, settings: Settings) -> None:
         self.url = url
         self._description = describe_api(settings)
@@ -420,6 +422,7 @@ async def serving(house: House) -> AsyncIterator[Client]:
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         client = Client(f"http://127.0.0.1:{runner.addresses[0][1]}", house.settings)
+        client.application = application
         try:
             yield client
         finally:

@@ -63,7 +63,7 @@ from app.topics import (
 )
 from app.web.crowd import CROWD
 from app.web.internal import add_internal_routes
-from app.web.routes import MENU_STREAM, READING, add_routes
+from app.web.routes import MENU_STREAM, READING, TABLE_STREAM, add_routes
 from app.web.services import Services
 
 log = structlog.get_logger(__name__)
@@ -197,6 +197,8 @@ class OrdersService:
         add_routes(app.web.web_app, services)
         stream = app.web.web_app[MENU_STREAM]
         self.kept.gauge(metrics.MENU_STREAMS).set_function(lambda: stream.connected)
+        relay = app.web.web_app[TABLE_STREAM]
+        self.kept.gauge(metrics.TABLE_STREAMS).set_function(lambda: relay.connected)
         self._bound_connections()
         add_internal_routes(app.web.web_app, self.own, self.tokens)
         app.agent(app.topic(ORDER_COMMANDS, key_type=bytes, value_type=bytes), name="orders", concurrency=1)(
@@ -358,6 +360,7 @@ class OrdersService:
         if self._shared is not None:
             await self._shared.stop()
         self.app.web.web_app[MENU_STREAM].stop()
+        self.app.web.web_app[TABLE_STREAM].stop()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.settings.orders.stop_grace
         while (self.edge.waiting or self.kitchen.waiting or self.agent.in_flight) and loop.time() < deadline:  # noqa: ASYNC110

@@ -190,6 +190,19 @@ OPERATIONS = (
         STAFF,
     ),
     Operation(
+        "get",
+        "/tables/{table_number}/stream",
+        "Follow the orders of a table's session",
+        {200: ("Events until the session ends, each as it is named here", _ref("OrdersEvent"))},
+        _READING,
+        STAFF,
+        notes={503: "The kitchen does not answer, or as many pads follow here as may"},
+        parameters=("Last-Event-ID", "last_event_id"),
+        media="text/event-stream",
+        description="`event: snapshot` has all `orders` of the session that the kitchen knows, `event: order` one that "
+        "changed, `event: beat` comes every 2 s, `event: closed` is the last. ",
+    ),
+    Operation(
         "post",
         "/tables/{table_number}/open",
         "Open a table's next session",
@@ -327,6 +340,7 @@ def _schemas(settings: Settings) -> dict[str, Any]:
         shapes.MenuEntry,
         shapes.MenuEvent,
         shapes.TableRead,
+        shapes.OrdersEvent,
         shapes.Health,
         shapes.Ready,
     )

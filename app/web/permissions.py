@@ -57,6 +57,7 @@ ROUTES = (
     Route("DELETE", "/orders/{order_id}", AN_ORDER),
     Route("GET", "/tables/{table_number}", A_TABLE),
     Route("GET", "/tables/{table_number}/orders", A_TABLE),
+    Route("GET", "/tables/{table_number}/stream", A_TABLE),
     Route("POST", "/tables/{table_number}/open", MANAGING),
     Route("POST", "/tables/{table_number}/close", MANAGING),
     Route("GET", "/menu_items", PUBLIC),

@@ -137,6 +137,15 @@ class MenuEvent(BaseModel):
     retry: int | None = None
 
 
+class OrdersEvent(BaseModel):
+    """A server-sent event; `data` is JSON. One without an id is not to be resumed behind."""
+
+    event: Literal["snapshot", "order", "beat", "closed"] | None = None
+    id: str | None = None
+    data: str = ""
+    retry: int | None = None
+
+
 class LineRead(BaseModel):
     """One line of an order; `price` is that of one piece."""
 

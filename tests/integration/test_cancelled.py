@@ -71,3 +71,28 @@ def test_a_cancelled_order_reads_so_everywhere_and_the_audit_stays_right(stack: 
     assert told[0] == "kitchen"
     assert sorted(told[1:]) == ["order-commands", "order-commands", "order-events", "order-events"]
     assert list(trace["cassandra"].values()) == [True] * 3
+
+
+def test_a_guest_cancels_and_follows_the_order_over_one_address(stack: Stack) -> None:
+    table = f"C-{uuid.uuid4().hex[:12]}"
+    pad = stack.token(table)
+    dish = ask(stack, "/menu_items", pad)[0]["id"]
+    body = {"table_number": table, "items": [{"menu_item_id": dish, "quantity": 1}], "version": 0, "order_id": "c-0"}
+    order_id = ask(stack, "/orders", pad, body)["order_id"]
+    headers = {"Authorization": f"Bearer {pad}"}
+    with urllib.request.urlopen(
+        urllib.request.Request(f"{stack.url}/tables/{table}/stream", headers=headers), timeout=15
+    ) as stream:
+        for method, told in (("DELETE", "cancelled"), ("DELETE", "cancelled")):
+            request = urllib.request.Request(f"{stack.url}/orders/{order_id}", headers=headers, method=method)
+            with urllib.request.urlopen(request, timeout=15) as answer:
+                assert json.load(answer) == {"order_id": order_id, "status": told}
+        deadline = time.monotonic() + WITHIN
+        while b'"state":"cancelled"' not in (line := stream.readline()):
+            assert line
+            assert time.monotonic() < deadline
+    while (read := ask(stack, f"/tables/{table}", pad))["total"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert read["version"] == 1
+    assert ask(stack, f"/orders/{order_id}", pad)["status"] == "cancelled"
