@@ -114,6 +114,8 @@ export class Stream {
     signal.addEventListener("abort", () => clearInterval(look));
     addEventListener("online", () => this.#hurry(), { signal });
     addEventListener("pageshow", () => this.#hurry(), { signal });
+    // A page that is left may be kept for "back", with its connection, of which a browser has six.
+    addEventListener("pagehide", () => this.#connection?.abort(), { signal });
     document.addEventListener("visibilitychange", () => document.hidden || this.#hurry(), { signal });
     this.#run(signal);
   }

@@ -22,13 +22,6 @@ export function verdict(status, body) {
   return status === 408 || status === 429 || status >= 500 ? null : "refused";
 }
 
-// Whether all that happened since the command's version is that a display showed the ticket: that is no other cook, and
-// the command is sent again for the version of now.
-export function isHarmless(command, body) {
-  const ticket = body?.ticket;
-  return body?.error === "Version conflict" && ticket?.action === "see" && ticket.version === command.version + 1;
-}
-
 export class Commands {
   #lanes = new Map(); // ticket id -> commands, the first one being sent
   #running = new Set();
@@ -36,8 +29,7 @@ export class Commands {
   #stopped = false;
 
   // `send(command)` gives {status, body, retryAfter (s)} or throws; `tell(outcome)` is called with {kind, status, command,
-  // body} of each answer, with `kind` "dropped" of those that were behind a refused one, and with "renamed" and the id that
-  // it `was` of one that goes on under another; `changed()` is called with each change.
+  // body} of each answer, and with `kind` "dropped" of those that were behind a refused one; `changed()` with each change.
   constructor({ send, storage, tell, changed = () => {}, sleep = null, id = newId }) {
     Object.assign(this, { send, storage, tell, changed, id });
     this.sleep = sleep || ((milliseconds) => this.#sleep(milliseconds));
@@ -119,16 +111,11 @@ export class Commands {
 
   #answered(lane, { kind, status, body }) {
     const command = lane[0];
-    if (kind === "conflict" && isHarmless(command, body)) {
-      for (const later of lane) later.version += 1;
-      const was = command.command_id;
-      command.command_id = this.id();
-      this.#keep();
-      this.tell({ kind: "renamed", status, body, command, was });
-      return;
-    }
     lane.shift();
     const dropped = kind === "done" ? [] : lane.splice(0); // they were meant for a ticket that has become another
+    // A display may have seen the ticket meanwhile, which is a version, and no other cook.
+    const seen = kind === "done" ? Math.max(body.version - command.version - 1, 0) : 0;
+    for (const later of lane) later.version += seen;
     this.#keep();
     this.tell({ kind, status, body, command });
     for (const later of dropped) this.tell({ kind: "dropped", status, body, command: later });

@@ -1,14 +1,22 @@
 // What stands where there are no cards to show: no token, no station chosen, no answer yet.
 
-import { element } from "../dom.js";
+import { element, setText } from "../dom.js";
 import { stationName, texts } from "./texts.js";
+
+const PATIENCE = 4; // s without a word before it is said that there is none
 
 const page = (name, ...children) => element("div", { className: `gate ${name}` }, ...children);
 
 export const needsToken = (title, what = texts.noTokenWhat) =>
   page("needs-token", element("h2", {}, title), element("p", {}, what), element("p", {}, element("code", {}, texts.tokenCommand)));
 
-export const connecting = () => page("connecting", element("p", {}, texts.connecting));
+// `tell(seconds)` says how long it has been asking for.
+export function connecting() {
+  const text = element("p", {}, texts.connecting);
+  const node = page("connecting", text);
+  const tell = (seconds) => setText(text, seconds < PATIENCE ? texts.connecting : texts.connectingFor(seconds));
+  return { node, tell };
+}
 
 export function stationChoice(names, choose, unknown = "") {
   const button = (name, text) => element("button", { type: "button", value: name, onclick: () => choose(name) }, text);

@@ -3,7 +3,7 @@
 import { element } from "../dom.js";
 import { pause, Stream } from "../stream.js";
 import { kept, onTokenGiven, takeToken } from "../token.js";
-import { LateWatch, band } from "./ages.js";
+import { LateWatch, band, seconds } from "./ages.js";
 import { AllDay } from "./allday.js";
 import { Banners, banners } from "./banners.js";
 import { Bar } from "./bar.js";
@@ -36,6 +36,8 @@ class Display {
     this.token = token;
     this.station = "";
     this.stations = [];
+    this.known = false;
+    this.connecting = null;
     this.board = new Board();
     this.beat = null;
     this.beatAt = 0;
@@ -86,7 +88,7 @@ class Display {
   // The start, and the way to a station
 
   async start() {
-    place("main").replaceChildren(connecting());
+    this.connect();
     this.listen();
     this.bar.soundIs(this.sound.state);
     this.resize();
@@ -105,6 +107,11 @@ class Display {
     else place("main").replaceChildren(stationChoice(this.stations, (name) => this.choose(name), station));
   }
 
+  connect() {
+    this.connecting = { ...connecting(), since: performance.now() };
+    place("main").replaceChildren(this.connecting.node);
+  }
+
   choose(station) {
     const query = new URLSearchParams(location.search);
     query.set("station", station);
@@ -119,10 +126,10 @@ class Display {
     this.late = new LateWatch();
     this.beat = null;
     this.staleSince = null;
-    this.known = false;
+    this.known = false; // whether a snapshot has come
     this.select(null);
     document.body.dataset.station = station;
-    place("main").replaceChildren(connecting());
+    this.connect();
     place("bar").hidden = false;
     this.bar.stations(this.stations, station);
     this.stream = new Stream({
@@ -200,12 +207,11 @@ class Display {
     this.tick();
   }
 
-  answered({ kind, status, command, body, was }) {
+  answered({ kind, status, command, body }) {
     const ticket = kind === "done" ? body : body?.ticket;
     const before = this.board.find(command.ticket_id) || ticket;
     const table = before?.table_number || "";
     if (ticket) this.news(this.board.ticket(ticket));
-    if (kind === "renamed") return this.own.renamed(was, command.command_id);
     if (kind === "done") {
       this.own.done(command, ticket.version);
       return this.draw();
@@ -615,7 +621,7 @@ class Display {
     );
     if (moved) this.movedAt = monotonic;
     document.body.classList.toggle("stale", this.staleSince !== null);
-    if (!this.known) return;
+    if (!this.known) return this.connecting?.tell(seconds(monotonic - this.connecting.since));
     this.cards.tick(now, this.board.limits);
     const open = this.onBoard;
     const cooked = open.filter(isBeingCooked);

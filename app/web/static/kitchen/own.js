@@ -31,12 +31,6 @@ export class Own {
     this.#keep();
   }
 
-  // A command goes on under another id.
-  renamed(before, after) {
-    for (const change of this.#changes) if (change.command_id === before) change.command_id = after;
-    this.#keep();
-  }
-
   // It was refused.
   failed({ command_id: commandId }) {
     this.#forget((change) => change.command_id === commandId);

@@ -9,6 +9,7 @@ export const texts = {
   chooseStationWhy: "It is kept in the address. It can be changed at the top left.",
   unknownStation: (station) => `The house has no station “${station}”.`,
   connecting: "Asking for the tickets …",
+  connectingFor: (seconds) => `No answer for ${seconds} s. Trying on …`,
   nothing: "Nothing to cook.",
   nothingFound: "No ticket fits the filter.",
 
@@ -70,6 +71,7 @@ export const texts = {
 
   first: (table, who, state) => `${table}: ${who} was first. It is ${state} now.`,
   somebody: "another display",
+  roles: { manager: "a manager", operator: "an operator", house: "the house", pad: "the guest" },
   impossible: (table, detail) => `${table}: not possible. ${detail || ""}`.trim(),
   gone: (table) => `${table}: that ticket is finished and gone.`,
   refused: (table, status) => `${table}: refused (${status}).`,
@@ -131,8 +133,8 @@ export const stationName = (station) => station.charAt(0).toUpperCase() + statio
 // "2 Grilled Salmon, 1 Fries"
 export const dishes = (ticket) => ticket.lines.map((line) => `${line.quantity} ${line.name}`).join(", ");
 
-// Who changed the ticket: the name, else the role; null where that is nobody, or the house itself.
+// Who changed the ticket: by name, else by what he is. `by` is "kitchen anna", "manager", "house", …
 export function who(ticket) {
-  const [, ...name] = (ticket.by || "").split(" ");
-  return name.join(" ") || texts.somebody;
+  const [role, ...name] = (ticket.by || "").split(" ");
+  return (role !== "pad" && name.join(" ")) || texts.roles[role] || texts.somebody;
 }
