@@ -10,6 +10,7 @@ import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from app.web import kitchen_routes, routes
 from app.web.pages import FOLDER, Files, Page, add_pages, policy
 
 HTML = sorted(FOLDER.rglob("*.html"))
@@ -111,6 +112,14 @@ async def test_nothing_but_what_pages_load_is_served(folder: Path) -> None:
     async with serving(folder) as client:
         for name in ("none.js", "notes.txt", "a.html", "../pages.py", "%2e%2e/pages.py", "deep", "deep/", "/a.js"):
             assert (await client.get(f"/static/{digest}/{name}")).status == 404, name
+
+
+@pytest.mark.parametrize("page", [*routes.PAGES, *kitchen_routes.PAGES], ids=lambda page: page.path)
+async def test_each_page_of_the_services_is_served(page: Page) -> None:
+    async with serving(FOLDER, page) as client:
+        answer = await client.get(page.path)
+        assert answer.status == 200
+        assert "{static}" not in await answer.text()
 
 
 def test_a_page_that_is_missing_is_noticed_before_the_service_starts(folder: Path) -> None:

@@ -315,7 +315,10 @@ class Display {
 
   switches() {
     return {
-      station: (name) => this.choose(name),
+      station: (name) => {
+        this.bar.station.blur(); // digits are the cards' again
+        this.choose(name);
+      },
       filter: () => (this.filter.isOpen ? this.filter.close() : this.filter.open()),
       allDay: () => {
         this.preferences.set({ allDay: !this.preferences.allDay });
@@ -584,7 +587,8 @@ class Display {
       this.select(held >= 0 ? (order[Math.min(held, order.length - 1)] ?? null) : null, held >= 0);
     } else {
       this.cards.select(this.selected);
-      if (held >= 0 && focused && !focused.isConnected && this.selected) this.select(this.selected);
+      // What has become ready leaves it too: the next Enter shall not carry it out.
+      if (held >= 0 && focused && !focused.isConnected) this.select(this.cards.isCard(this.selected) ? this.selected : order[Math.min(held, order.length - 1)]);
     }
     if (this.striking && !isBeingCooked(this.seen(this.selected))) this.striking = false;
   }
