@@ -49,19 +49,20 @@ from app.topics import KITCHEN_CHANGELOG, KITCHEN_COMMANDS, KITCHEN_TICKETS, ORD
 
 log = structlog.get_logger(__name__)
 
-MOST_CLEARED = 500  # orders of a partition in one sweep
+MOST_CLEARED = 1000  # orders of a partition in one sweep
 HOUR_MS = 3_600_000
 
 
 class OrderCopier:
     """Copies `order-events` into `kitchen-commands`, as they stand, and is done with what Kafka has acknowledged."""
 
-    def __init__(self, writer: LogWriter, done: Callable[[int, int], None], fatal: Fatal, max_in_flight: int) -> None:
+    def __init__(self, writer: LogWriter, copied: Callable[[Any], None], fatal: Fatal, max_in_flight: int) -> None:
+        """`copied` is called with the last message of what stands in the kitchen's log."""
         self._writer = writer
-        self._done = done
+        self._copied = copied
         self._fatal = fatal
         self._max_in_flight = max_in_flight
-        self._sent: dict[int, deque[tuple[int, int]]] = {}  # partition -> records sent by then, and the offset after it
+        self._sent: dict[int, deque[tuple[int, Any]]] = {}  # partition -> records sent by then, and the last message
         self._progress = asyncio.Event()
         writer.on_delivered(self._on_delivered)
 
@@ -74,14 +75,15 @@ class OrderCopier:
         """Copy each record as it comes, one event for what a fetch brought; whatever goes wrong ends the process."""
         try:
             async for event in stream.noack().events():
-                await self._copy(event.message.partition, event.value)
+                await self._copy(event.message, event.value)
         except asyncio.CancelledError:
             raise
         except Exception as error:
             log.exception("the copier failed")
             self._fatal(f"orders could not be copied for the kitchen: {error!r}")
 
-    async def _copy(self, partition: int, records: Any) -> None:
+    async def _copy(self, message: Any, records: Any) -> None:
+        partition = message.partition
         lane = self._writer.lane(KITCHEN_COMMANDS, partition)
         while lane.sent - lane.acked >= self._max_in_flight:
             self._progress.clear()
@@ -89,16 +91,16 @@ class OrderCopier:
         for record in records:
             if record.value is not None and record.key is not None:
                 lane.send(record.key, record.value)
-        self._sent.setdefault(partition, deque()).append((lane.sent, records[-1].offset + 1))
+        self._sent.setdefault(partition, deque()).append((lane.sent, message))
         self._on_delivered()
 
     def _on_delivered(self) -> None:
         for partition, sent in self._sent.items():
-            acked, done = self._writer.lane(KITCHEN_COMMANDS, partition).acked, None
+            acked, last = self._writer.lane(KITCHEN_COMMANDS, partition).acked, None
             while sent and sent[0][0] <= acked:
-                _, done = sent.popleft()
-            if done is not None:
-                self._done(partition, done)
+                _, last = sent.popleft()
+            if last is not None:
+                self._copied(last)
         self._progress.set()
 
 
@@ -206,9 +208,7 @@ class KitchenAgent:
     def sweep(self, max_open: int, placed_before: int) -> None:
         """Ask for what is too old (ms, UTC), or past `max_open` in a partition, to be cleared: by the log, like all."""
         for partition in self.partitions.values():
-            many = min(max(0, len(partition.open) - max_open), MOST_CLEARED)
-            old = [key for key in partition.oldest_open(MOST_CLEARED) if partition.open[key] < placed_before]
-            for key in old if len(old) > many else partition.oldest_open(many):
+            for key in partition.to_clear(max_open, placed_before, MOST_CLEARED):
                 order = decode_order(partition.records[key])
                 command = ClearOrder(order.table, order.order_id)
                 self._writer.lane(KITCHEN_COMMANDS, partition.number).send(order.table.encode(), encode(command))

@@ -3,6 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from app.domain.decide import At
 from app.domain.kitchen import FORGET_MS, NO_TABLE, KitchenTable
@@ -70,6 +71,7 @@ class KitchenPartition:
         self._acked: At | None = None  # the last command that was completed
         self._queue: deque[_Entry] = deque()
         self._finished: deque[tuple[int, bytes]] = deque()  # when, and which order; it may have been recalled since
+        self._named: set[bytes] = set()  # orders that were asked to be cleared, and are not yet
         self._cancelled: dict[bytes, int] = {}  # orders that were cancelled before they came, and when
         for key, head in orders_of(records):
             order = decode_order(records[key])
@@ -108,9 +110,10 @@ class KitchenPartition:
         self._write(table_key(table), encode_table(state))
 
     def say_again(self, keys: Iterable[bytes]) -> None:
-        """Send records once more, as they stand; what is not there is deleted once more."""
+        """Send records once more, as they stand; of what is not known here, or not yet, nothing is said."""
         for key in keys:
-            self.lanes.records.send(key, self.records.get(key))
+            if (data := self.records.get(key)) is not None:
+                self.lanes.records.send(key, data)
 
     def tell(self, tickets: Iterable[Ticket]) -> None:
         """Send a message for each of these versions of tickets."""
@@ -141,26 +144,34 @@ class KitchenPartition:
             self._acked = completed.at
             self._done(self.number, completed.at.offset + 1)
 
-    def oldest_open(self, count: int) -> list[bytes]:
-        """Keys of so many orders, those that are shown longest."""
-        return [key for key, _ in zip(self.open, range(count), strict=False)]
+    def to_clear(self, max_open: int, placed_before: int, most: int) -> list[bytes]:
+        """Keys of orders that are past `max_open` or too old (ms, UTC), the oldest `most` first; each is named once."""
+        self._named &= self.open.keys()
+        many = len(self.open) - max_open
+        found = [
+            key
+            for number, (key, placed_at) in enumerate(islice(self.open.items(), max(0, many) + most))
+            if key not in self._named and (number < many or placed_at < placed_before)
+        ][:most]
+        self._named |= set(found)
+        return found
 
     def forget_finished(self) -> int:
         """Delete orders that no command can reach any more; returns how many."""
         if (acked := self._acked) is None:
             return 0
-        gone: list[bytes] = []
+        gone: dict[bytes, None] = {}  # an order may be queued twice
         while self._finished and self._finished[0][0] < acked.time - FORGET_MS:
             changed_at, key = self._finished[0]
             head = self._head(key)
             if head is not None and head.is_finished and head.changed_at == changed_at:
                 if head.offset > acked.offset:
                     break  # its last command may be read again
-                gone.append(key)
+                gone[key] = None
             self._finished.popleft()
         for key in [key for key, at in self._cancelled.items() if at < acked.time - UNARRIVED_MS]:
             del self._cancelled[key]
-            gone.append(key)
+            gone[key] = None
         for key in gone:
             self._count(key, decode_order(self.records.pop(key)), -1)
             self.lanes.records.send(key, None)

@@ -224,13 +224,14 @@ def decide_placed(
     table: KitchenTable, order: KitchenOrder | None, event: Placed, lines: Iterable[TicketLine], at: At
 ) -> OrderChanged | Known:
     """Make the tickets of an order."""
-    if table.knows(event.session, event.version):
-        if order is None or order.created != at.offset:
-            return Known()
-        # Read again where it was made: said again as it was then.
-        first = order.until(at.offset)
-        return OrderChanged(order, _all_versions(first), table, again=True)
-    waiting = order if order is not None and not order.has_arrived else None
+    is_known = table.knows(event.session, event.version)
+    after = table if is_known else table.with_order(event.session, event.version, at.offset)
+    if order is not None and order.created == at.offset:
+        # Read again where it was made: said again as it was then. Its table's record may have been lost on the way.
+        return OrderChanged(order, _all_versions(order.until(at.offset)), after, again=True)
+    # One whose cancelling came first is known by that alone: then its table may be ahead, from an owner that stalled.
+    if is_known and (order is None or order.has_arrived):
+        return Known()
     arrived = KitchenOrder(
         order_id=event.order_id,
         table=event.table,
@@ -243,11 +244,10 @@ def decide_placed(
         placed_at=event.placed_at,
         created=at.offset,
     )
-    if waiting is not None:  # it was cancelled before it came: no cook has seen it, so none has to hear of it
-        arrived = replace(arrived, cancelled=waiting.cancelled, cancelled_at=waiting.cancelled_at)
+    if order is not None:  # it was cancelled before it came: no cook has seen it, so none has to hear of it
+        arrived = replace(arrived, cancelled=order.cancelled, cancelled_at=order.cancelled_at)
         arrived = _for_all(_for_all(arrived, VOID, at, reason=BY_GUEST), ACKNOWLEDGE_VOID, at, by=BY_HOUSE)
-    known = table.with_order(event.session, event.version, at.offset)
-    return OrderChanged(arrived, _all_versions(arrived), known)
+    return OrderChanged(arrived, _all_versions(arrived), after)
 
 
 def decide_session(table: KitchenTable, session: int, at: At, *, is_closed: bool) -> TableChanged | Known:

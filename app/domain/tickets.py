@@ -5,7 +5,7 @@ have made of it. So each version of a ticket can be told again, exactly.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 NEW: Final = "new"
@@ -152,7 +152,7 @@ class Ticket:
     done: frozenset[str]  # ids of lines
     is_acknowledged: bool
     last: Change | None
-    before: "Ticket | None"  # as it was before `last`
+    before: "Ticket | None" = field(repr=False, compare=False)  # as it was before `last`
 
     @property
     def lines(self) -> tuple[TicketLine, ...]:

@@ -84,7 +84,7 @@ class KitchenService:
         self.link = Link(address, partial(link_key, settings.keys_dir), self.edge.resolve)
         self.dead_letters = KafkaDeadLetters(settings, self.streams.dead_letter)
         most = settings.kitchen.max_in_flight
-        self.copier = OrderCopier(self.writer, partial(self._done, ORDER_EVENTS), end_process, most)
+        self.copier = OrderCopier(self.writer, self._copied, end_process, most)
         self.agent = KitchenAgent(
             self.state,
             self.writer,
@@ -92,7 +92,7 @@ class KitchenService:
             self.link,
             self.dead_letters,
             end_process,
-            partial(self._done, KITCHEN_COMMANDS),
+            self._done,
             most,
             partial(partition_of, partitions=partitions),
             KitchenFigures(self.kept),
@@ -173,8 +173,14 @@ class KitchenService:
     def _known(self, topic: str, partition: int) -> int:
         return self.writer.lane(topic, partition).known
 
-    def _done(self, topic: str, partition: int, offset: int) -> None:
-        self.app.consumer.done(TP(topic, partition), offset)
+    def _done(self, partition: int, offset: int) -> None:
+        self.app.consumer.done(TP(KITCHEN_COMMANDS, partition), offset)
+
+    def _copied(self, message: Any) -> None:
+        """All events of the partition up to this message stand in the kitchen's log."""
+        app = self.app
+        if not app.rebalancing and message.generation_id == app.consumer_generation_id:
+            app.consumer.done(message.tp, message.offset + 1)
 
     async def _take_over(self, mine: set[int]) -> None:
         if self.app.consumer.is_revoked or not await self.agent.take_over(mine):
