@@ -10,8 +10,10 @@ from app.web.health import HealthChecks
 from app.web.kitchen_commands import BODY_LIMIT, KitchenCommands
 from app.web.kitchen_services import KitchenServices
 from app.web.middleware import contract, expect_within
+from app.web.pages import Page, add_pages
 from app.web.ticket_streams import TicketStreams
 
+PAGES = (Page("/kitchen", "kitchen.html"),)
 TICKET_STREAMS = web.AppKey("ticket_streams", TicketStreams)
 
 
@@ -32,6 +34,7 @@ def add_kitchen_routes(application: web.Application, services: KitchenServices) 
     router.add_get("/tables/{table_number}/stream", streams.table)
     router.add_post("/kitchen/tickets/{ticket_id}", commands.change, expect_handler=expect)
     router.add_post("/kitchen/seen", commands.seen, expect_handler=expect)
+    add_pages(application, PAGES)
     router.add_get("/health/ready", health.ready)
     router.add_get("/health/live", health.live)
     application.on_shutdown.append(_end_streams)

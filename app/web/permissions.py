@@ -72,7 +72,7 @@ ROUTES = (
     Route("GET", "/", PUBLIC),
     Route("GET", "/docs", PUBLIC),
     Route("GET", "/openapi.json", PUBLIC),
-    Route("GET", "/static/{name}", PUBLIC),
+    Route("GET", "/static/{digest}/{name}", PUBLIC),
     Route("GET", "/internal/tables/{table}", INTERNAL),
     Route("GET", "/internal/tables/{table}/orders/{order_id}", INTERNAL),
     Route("GET", "/internal/orders/{order_id}", INTERNAL),

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from app.web.cancel import Cancelling
 from app.web.crowd import CROWD, Crowd
+from app.web.description import Description, home
 from app.web.fast_menu import FAST_MENU, FastMenu
 from app.web.fast_refusal import FAST_REFUSAL, FastRefusal
 from app.web.headers import add_headers
@@ -17,7 +18,7 @@ from app.web.menu_reads import MenuReads
 from app.web.menu_stream import MenuStream
 from app.web.middleware import contract, expect_within
 from app.web.orders import PlacingOrders
-from app.web.pages import Pages
+from app.web.pages import Page, add_pages
 from app.web.reads import Reads
 from app.web.room import Room
 from app.web.services import Services
@@ -25,6 +26,7 @@ from app.web.sessions import Sessions
 
 # Not the stream: whoever asks what may be done there is not to be told of a dish's methods.
 _DISH = "/menu_items/{item_id:(?!stream$)[^{}/]+}"
+PAGES = (Page("/docs", "docs.html"),)
 READING = web.AppKey("reading", Room)
 MENU_STREAM = web.AppKey("menu_stream", MenuStream)
 TABLE_STREAM = web.AppKey("table_stream", KitchenRelay)
@@ -48,7 +50,7 @@ def add_routes(application: web.Application, services: Services) -> None:
     limits = services.settings.orders
     application[CROWD], room = Crowd(limits.max_connections), Room(limits.max_reads)
     application[READING] = room
-    health, pages = HealthChecks(services), Pages(services.settings)
+    health, description = HealthChecks(services), Description(services.settings)
     expect = partial(expect_within, limit=services.settings.orders.body_limit)
     application.middlewares.append(contract)
     application.router.add_post("/orders", orders.place, expect_handler=orders.expect)
@@ -68,10 +70,9 @@ def add_routes(application: web.Application, services: Services) -> None:
     application.router.add_post("/tables/{table_number}/close", sessions.close, expect_handler=expect)
     application.router.add_get("/health/ready", health.ready)
     application.router.add_get("/health/live", health.live)
-    application.router.add_get("/openapi.json", pages.description)
-    application.router.add_get("/", pages.home)
-    application.router.add_get("/docs", pages.page)
-    application.router.add_get("/static/{name}", pages.file)
+    application.router.add_get("/openapi.json", description.read)
+    application.router.add_get("/", home)
+    add_pages(application, PAGES)
     application.on_shutdown.append(_end_streams)
     application.on_cleanup.append(_let_go)
 

@@ -23,6 +23,7 @@ NAMES = {
     "order_id": "o" + "0" * 32,
     "item_id": "m1",
     "session": 1,
+    "digest": "0",
     "name": "docs.js",
 }
 

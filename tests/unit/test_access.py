@@ -50,6 +50,7 @@ async def ask(client: Client, route: Route, token: str, order_id: str) -> int:
         "table_number": "T1",
         "item_id": "m2",
         "session": "2",
+        "digest": "0",
         "name": "docs.js",
     }
     body = BODIES.get((route.method, route.path))

@@ -9,11 +9,13 @@ from aiohttp.test_utils import make_mocked_request
 
 from app.settings import Settings, Web
 from app.web.headers import AnswerHeaders
+from app.web.pages import Files
 from tests.board import Counter
 from tests.house import Client, House, Reply, order, serving
 
+FILES = Files()
 PADS, OTHERS = "https://pads.bistro", "https://pads.bistro.example.org"
-PAGES = ("/", "/docs", "/static/docs.js", "/static/docs.css")
+PAGES = ("/", "/docs", f"/static/{FILES.digest}/docs.js", f"/static/{FILES.digest}/docs.css")
 
 
 async def answers(house: House, client: Client) -> dict[str, Reply]:

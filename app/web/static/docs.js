@@ -1,11 +1,5 @@
 // Shows /openapi.json. Text goes into text nodes only, so nothing in the description can become markup.
-"use strict";
-
-function element(name, properties, ...children) {
-  const node = Object.assign(document.createElement(name), properties);
-  node.append(...children);
-  return node;
-}
+import { element } from "./dom.js";
 
 // `code` in a text becomes <code>.
 function prose(text) {
