@@ -282,6 +282,47 @@ MENU_CHANGE = Metric(
 MENU_STREAMS = Metric("gauge", "menu_streams", "connections", "Pads that follow the menu at this worker")
 MENU = (MENU_ANSWERED, MENU_REVISION, MENU_DOUBT, MENU_LOADED, MENU_CHANGE, MENU_STREAMS)
 
+# ── the kitchen ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+KITCHEN_TICKETS_BY_STATE = Metric(
+    "gauge",
+    "kitchen_known",
+    "tickets",
+    "Tickets of the partitions owned here, by station and state; served and voided ones for some minutes more",
+    ("station", "state"),
+)
+KITCHEN_UNSEEN = Metric("gauge", "kitchen_unseen", "tickets", "New tickets that no display has shown for too long")
+KITCHEN_UNSEEN_AGE = Metric("gauge", "kitchen_unseen_age", "seconds", "Age of the oldest of these; 0 without one")
+KITCHEN_MADE = Metric(
+    "histogram",
+    "kitchen_made",
+    "seconds",
+    "From an order's command in the log to the decision on its tickets, by the log's time and the worker's clock",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0),
+)
+KITCHEN_DECIDED = Metric(
+    "counter", "kitchen_decided", "commands", "What cooks and guests asked for, by how it ended", ("outcome",)
+)
+KITCHEN_STREAMS = Metric(
+    "gauge", "kitchen_streams", "connections", "Displays and pads that follow at this worker", ("kind",)
+)
+KITCHEN_BEHIND = Metric(
+    "gauge", "kitchen_behind", "seconds", "Since displays here were last known to show all of the log; 0 while they do"
+)
+KITCHEN_OPEN_AGE = Metric(
+    "gauge", "kitchen_open_age", "seconds", "Age of the oldest order that some display has to show; 0 without one"
+)
+KITCHEN = (
+    KITCHEN_TICKETS_BY_STATE,
+    KITCHEN_UNSEEN,
+    KITCHEN_UNSEEN_AGE,
+    KITCHEN_OPEN_AGE,
+    KITCHEN_MADE,
+    KITCHEN_DECIDED,
+    KITCHEN_STREAMS,
+    KITCHEN_BEHIND,
+)
+
 # ── machines: what the monitor sees of every process of the local stack ───────────────────────────────────────────────
 
 PROCESS_READY = Metric("gauge", "process_ready", "state", "1 where a process answers as it should", ("process",))
@@ -303,7 +344,7 @@ MACHINES = (
     PARTITIONS,
 )
 
-ALL = (*AUDIT, *ORDERS, *LIMITS, *STREAMS, *STORES, *BREAKERS, *MENU, *MACHINES)
+ALL = (*AUDIT, *ORDERS, *LIMITS, *STREAMS, *STORES, *BREAKERS, *MENU, *KITCHEN, *MACHINES)
 
 # What each kind of process serves. The ledger has no tables to recover, and asks no Redis.
 SERVED: Mapping[str, tuple[Metric, ...]] = {
@@ -312,6 +353,7 @@ SERVED: Mapping[str, tuple[Metric, ...]] = {
         *(metric for metric in STREAMS if metric not in (RECOVERY, RECOVERED, CHANGELOG)),
         *(metric for metric in STORES if metric is not REDIS_CALLS),
     ),
+    "kitchen": (*KITCHEN, *STREAMS, COMMANDS_IN_FLIGHT),
     "auditor": AUDIT,
     "monitor": MACHINES,
 }

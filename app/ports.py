@@ -9,7 +9,7 @@ import msgspec
 from app.domain.menu import Menu, MenuItem
 from app.domain.menu_edits import Edit, Edited, Refused
 from app.domain.windows import Limited, Verdict
-from app.messages import Answer, Asked, Event, OrderPlaced, PlaceOrder, TableState
+from app.messages import Answer, Asked, Event, KitchenAsked, OrderPlaced, PlaceOrder, TableState
 
 
 class UnavailableError(Exception):
@@ -32,7 +32,7 @@ class Edge(Protocol):
         """A random id that names a request at this worker."""
         ...
 
-    async def ask(self, command: Asked) -> Answer:
+    async def ask(self, command: Asked | KitchenAsked) -> Answer:
         """Append the command to the log and wait for its owner's answer.
 
         Raises:
@@ -374,6 +374,18 @@ class LedgerWatch(Protocol):
         ...
 
 
+class KitchenWatch(Protocol):
+    """Hears what the kitchen decides; on the event loop, and it never raises."""
+
+    def made(self, seconds: float) -> None:
+        """The tickets of an order were decided on, so long after its command came into the log."""
+        ...
+
+    def decided(self, outcome: str) -> None:
+        """What a cook or a guest asked for was decided on."""
+        ...
+
+
 class Unwatched:
     """Hears nothing: for tests of something else."""
 
@@ -387,6 +399,12 @@ class Unwatched:
         """Nobody counts."""
 
     def acknowledged(self, events: int) -> None:
+        """Nobody counts."""
+
+    def made(self, seconds: float) -> None:
+        """Nobody measures."""
+
+    def decided(self, outcome: str) -> None:
         """Nobody counts."""
 
 

@@ -59,6 +59,8 @@ class Ports(Group):
     offset: int = Field(default=0, ge=0, le=40000, description="added to each port below")
     orders_shared: Port = Field(default=8090, description="all ready order workers listen here (SO_REUSEPORT)")
     orders: Port = Field(default=8092, description="first order worker's own; the next worker has the next")
+    kitchen_shared: Port = Field(default=8190, description="all ready kitchen workers listen here (SO_REUSEPORT)")
+    kitchen: Port = Field(default=8192, description="first kitchen worker's own; the next worker has the next")
     ledger: Port = Field(default=8392, description="first ledger's own")
     auditor: Port = Field(default=8480, description="the auditor's own")
     monitor: Port = Field(default=8490, description="the monitor's own, with its page at /status")
@@ -325,6 +327,45 @@ class Breakers(Group):
     )
 
 
+class Kitchen(Group):
+    """Displays: what they show, and when they sound an alarm."""
+
+    unseen_after: float = Field(
+        default=15.0,
+        gt=0,
+        le=3600,
+        description="s after which a ticket that no display has shown is told of everywhere",
+    )
+    warn_after: float = Field(default=480.0, gt=0, description="s from which on a ticket's age is shown as a warning")
+    late_after: float = Field(default=900.0, gt=0, description="s from which on a ticket is late, and is heard")
+    heartbeat: float = Field(
+        default=2.0, gt=0.1, le=5, description="s between two signs of life on a stream; displays are stale after 6"
+    )
+    max_streams: int = Field(default=2000, ge=0, description="displays and pads that follow at one worker; past it 503")
+    kept_changes: int = Field(
+        default=20_000,
+        ge=100,
+        description="changes that one worker holds, 1 KB each: a display that was away for longer begins anew",
+    )
+    max_open: int = Field(
+        default=10_000,
+        ge=10,
+        description="orders of a partition that are being cooked; past it the oldest are cleared. 1 KB each, in every "
+        "worker; no kitchen works off so many",
+    )
+    abandoned_hours: float = Field(
+        default=12.0, gt=0, description="after which an order that nobody has served is cleared: the evening is over"
+    )
+    max_in_flight: int = Field(
+        default=1000, ge=1, description="decisions per partition that Kafka has not acknowledged"
+    )
+    url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/]+)?$",
+        description="where the orders service reaches this one; empty: the local stack's shared port",
+    )
+
+
 class Audit(Group):
     """How the auditor, which runs beside everything else, looks after the orders."""
 
@@ -373,6 +414,9 @@ class Settings(BaseSettings):
     )
     workers: int = Field(default=2, ge=1, le=64, description="order workers of the local stack")
     ledgers: int = Field(default=1, ge=1, le=16, description="ledger workers of the local stack")
+    kitchens: int = Field(
+        default=2, ge=0, le=16, description="kitchen workers of the local stack; two, so that displays survive one"
+    )
     auditors: int = Field(default=1, ge=0, le=1, description="auditors of the local stack")
     monitors: int = Field(default=1, ge=0, le=1, description="monitors of the local stack")
     observe: bool = Field(default=False, description="a Prometheus runs in the local stack; else bring your own")
@@ -391,6 +435,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     admission: Admission = Admission()
     breakers: Breakers = Breakers()
+    kitchen: Kitchen = Kitchen()
     audit: Audit = Audit()
     monitor: Monitor = Monitor()
 
@@ -464,6 +509,11 @@ class Settings(BaseSettings):
     def orders_url(self) -> str:
         """The address that pads use."""
         return f"http://127.0.0.1:{self.ports.of('orders_shared')}"
+
+    @property
+    def kitchen_url(self) -> str:
+        """The address that displays use."""
+        return self.kitchen.url or f"http://127.0.0.1:{self.ports.of('kitchen_shared')}"
 
     def link_address(self, worker: str) -> str:
         """Where a worker takes answers from the others: ``unix:PATH`` or ``tcp:HOST:PORT``."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from app import messages
-from app.messages import Answer, Asked
+from app.messages import Answer, Asked, KitchenAsked
 from app.ports import UNWATCHED, OrderWatch, UnavailableError
 
 SWEEP_SECONDS = 0.05
@@ -62,7 +62,7 @@ class KafkaEdge:
         self._count += 1
         return f"{self._prefix}{self._count:x}"
 
-    async def ask(self, command: Asked) -> Answer:
+    async def ask(self, command: Asked | KitchenAsked) -> Answer:
         """Append the command and wait for its owner's answer.
 
         Raises:

@@ -162,3 +162,34 @@ class RedisFigures:
     def called(self, answered: bool) -> None:
         """A request was answered, or not."""
         (self._ok if answered else self._failed).inc()
+
+
+KITCHEN_OUTCOMES = (
+    "changed",
+    "changed_before",
+    "unchanged",
+    "version_conflict",
+    "not_possible",
+    "not_found",
+    "id_reused",
+    "cancelled",
+    "cannot_cancel",
+    "unknown",
+)
+
+
+class KitchenFigures:
+    """What the kitchen decides: a `KitchenWatch`."""
+
+    def __init__(self, kept: Metrics) -> None:
+        self._made = kept.histogram(metrics.KITCHEN_MADE)
+        decided = kept.counter(metrics.KITCHEN_DECIDED)
+        self._decided = {outcome: decided.labels(outcome) for outcome in KITCHEN_OUTCOMES}
+
+    def made(self, seconds: float) -> None:
+        """The tickets of an order were decided on, so long after its command came into the log."""
+        self._made.observe(seconds)
+
+    def decided(self, outcome: str) -> None:
+        """What a cook or a guest asked for was decided on."""
+        self._decided[outcome].inc()

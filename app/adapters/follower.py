@@ -69,15 +69,18 @@ class Follower:
         has_room: Callable[[], bool],
         fatal: Fatal,
         patience: float = POLL_SECONDS,
+        is_compacted: bool = False,
     ) -> None:
         """While `has_room`, which is called on the thread, is false nothing more is fetched.
 
+        Of a topic that `is_compacted` records may be missing: a later one of the same key tells all.
         `patience` is how late, in s, a call of `follow` or `stop` may be seen; a short one costs CPU.
         """
         self._patience = patience
         self._topic = topic
         self._arrived = arrived
         self._has_room = has_room
+        self._is_compacted = is_compacted
         self._fatal = fatal
         self._config: dict[str, Any] = {
             **link_config(settings, "bistro92-follower"),
@@ -189,11 +192,11 @@ class Follower:
         """The log has no holes; whoever is done with a record counts as done with all before it."""
         for record in records:
             due = self._next.get(partition, record.offset)  # the first one stands wherever the log begins
-            if record.offset != due:
+            if record.offset != due and not (self._is_compacted and record.offset > due):
                 self._fatal(
                     f"record {due} of {self._topic}/{partition} was not read, {record.offset} came in its place"
                 )
-            self._next[partition] = due + 1
+            self._next[partition] = record.offset + 1
 
     def _complain(self, error: KafkaError) -> None:
         now = time.monotonic()

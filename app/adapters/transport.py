@@ -120,6 +120,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.is_revoked = False  # between a revocation and the next assignment
         self._done: dict[TP, int] = {}
         self._began: dict[TP, int] = {}  # the first record that was handed over
 
@@ -141,11 +142,13 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget how far the agents were: others read on from what was committed."""
+        self.is_revoked = True
         self._forget()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Begin anew, also where something of the last assignment was done after its end."""
+        """Begin anew, also where something of the last assignment was done, or recovered, after its end."""
+        self.is_revoked = False
         self._forget()
         await super().on_partitions_assigned(assigned, generation_id)
 
@@ -230,7 +233,6 @@ class FollowingConsumer(BatchConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._streams: set[TP] = set()  # what agents may be given
         self._is_sought = False
-        self.is_revoked = False  # between a revocation and the next assignment
         super().__init__(*args, **kwargs)
         self._follower = self._new_follower()
 
@@ -274,16 +276,6 @@ class FollowingConsumer(BatchConsumer):
         super().resume_flow()
         if self._is_sought and self._streams and not self.is_revoked:
             self._follower.follow({tp.partition: self._read_offset.get(tp) for tp in self._streams})
-
-    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Forget what was assigned."""
-        self.is_revoked = True
-        await super().on_partitions_revoked(revoked)
-
-    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Begin anew, also with what a recovery of the last assignment has resumed meanwhile."""
-        self.is_revoked = False
-        await super().on_partitions_assigned(assigned, generation_id)
 
     def _forget(self) -> None:
         self._unfollow()

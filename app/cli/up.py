@@ -18,7 +18,14 @@ from app.stack.progress import Progress
 from app.stack.wait import until_ready
 
 TABLE = "T1"  # of the order that is shown
-COUNTED = ("workers", "ledgers", "auditors", "monitors", "observe")  # settings that take effect while the stack runs
+COUNTED = (
+    "workers",
+    "ledgers",
+    "kitchens",
+    "auditors",
+    "monitors",
+    "observe",
+)  # settings that take effect while the stack runs
 
 
 @click.command()
@@ -98,6 +105,7 @@ def show_addresses(settings: Settings, layout: Layout, console: Console) -> None
     nodes = ", ".join(f"{host}:{settings.cassandra_client_port}" for host in settings.node_addresses)
     places = [
         ("orders", f"{settings.orders_url} (the workers' own: {', '.join(own)})"),
+        ("kitchen", settings.kitchen_url if "kitchen-1" in found else "KITCHENS=0"),
         ("docs", f"{settings.orders_url}/docs"),
         ("Kafka", settings.kafka_bootstrap),
         ("Cassandra", nodes),

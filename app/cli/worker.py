@@ -8,7 +8,7 @@ import click
 os.environ.setdefault("FAUST_LOOP", "uvloop")  # read when faust is imported
 sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # structlog's tracebacks in colour: 6 MB of each worker
 
-SERVICES = ("orders", "ledger", "auditor", "monitor")
+SERVICES = ("orders", "ledger", "kitchen", "auditor", "monitor")
 
 
 @click.command()

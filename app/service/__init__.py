@@ -7,7 +7,7 @@ import importlib
 import os
 from typing import Any
 
-SERVICES = ("orders", "ledger")
+SERVICES = ("orders", "ledger", "kitchen")
 
 
 def build(service: str, index: int) -> Any:

@@ -97,12 +97,15 @@ def check_ports(settings: Settings, layout: Layout, parts: Sequence[Part]) -> No
     process.find_unrecorded(layout)
     running = {name for name, record in process.records(layout).items() if record.alive}
     missing = [part for part in parts if part.name not in running]
-    shared = ("127.0.0.1", settings.ports.of("orders_shared"))
-    shared_is_ours = any(plan.service_of(name) == "orders" for name in running)
+    ours = {
+        ("127.0.0.1", settings.ports.of(f"{service}_shared"))
+        for service in ("orders", "kitchen")
+        if any(plan.service_of(name) == service for name in running)
+    }
     wanted: dict[Address, str] = {}
     for part in missing:
         for address in (part.address, *part.other_ports):
-            if not (address == shared and shared_is_ours):
+            if address not in ours:
                 wanted.setdefault(address, part.name)
     lines = ports.conflicts((name, address) for address, name in wanted.items())
     if lines:

@@ -16,9 +16,9 @@ from kafka.admin import KafkaAdminClient, MemberToRemove
 from kafka.errors import KafkaError, NoError, UnknownMemberIdError
 
 from app.stack import plan, probe
-from app.topics import LEDGER_APP, ORDERS_APP
+from app.topics import KITCHEN_APP, LEDGER_APP, ORDERS_APP
 
-GROUPS = (ORDERS_APP, LEDGER_APP)
+GROUPS = (ORDERS_APP, LEDGER_APP, KITCHEN_APP)
 SECONDS = 2.0  # for all of it; it takes 0.05, and a session time-out ends what could not be done
 
 

@@ -115,6 +115,7 @@ class State:
     auditor: int = 1
     monitor: int = 1
     prometheus: int = 0
+    kitchen: int = 2
 
     @property
     def workers(self) -> dict[str, int]:
@@ -122,6 +123,7 @@ class State:
         return {
             "orders": self.orders,
             "ledger": self.ledger,
+            "kitchen": self.kitchen,
             "auditor": self.auditor,
             "monitor": self.monitor,
             "prometheus": self.prometheus,
@@ -134,6 +136,7 @@ class State:
             self,
             orders=now["orders"],
             ledger=now["ledger"],
+            kitchen=now["kitchen"],
             auditor=now["auditor"],
             monitor=now["monitor"],
             prometheus=now["prometheus"],
@@ -178,7 +181,7 @@ def settle_state(layout: Layout, settings: Settings, cluster: str) -> State:
     state = read_state(layout)
     if state is None:
         numbers = settings.workers, settings.ledgers, settings.auditors, settings.monitors, int(settings.observe)
-        return State(settings.nodes, cluster, *numbers)
+        return State(settings.nodes, cluster, *numbers, settings.kitchens)
     if state.nodes != settings.nodes:
         raise StackError(
             f"the state in {layout.data_dir} was made with NODES={state.nodes}, not {settings.nodes}: "
@@ -188,6 +191,7 @@ def settle_state(layout: Layout, settings: Settings, cluster: str) -> State:
     asked = {
         "orders": ("workers", state.orders),
         "ledger": ("ledgers", state.ledger),
+        "kitchen": ("kitchens", state.kitchen),
         "auditor": ("auditors", state.auditor),
         "monitor": ("monitors", state.monitor),
         "prometheus": ("observe", state.prometheus),

@@ -12,9 +12,9 @@ from app.stack import cassandra, jars, kafka, prometheus, redis
 from app.stack.layout import Layout, State
 from app.stack.part import Address, Kind, Part, Step
 
-MEASURED = ("orders", "ledger", "auditor", "monitor")  # each process serves its metrics
+MEASURED = ("orders", "ledger", "kitchen", "auditor", "monitor")  # each process serves its metrics
 SERVICES = (*MEASURED, "prometheus")
-MOST_WORKERS = {"orders": 64, "ledger": 16, "auditor": 1, "monitor": 1, "prometheus": 1}
+MOST_WORKERS = {"orders": 64, "ledger": 16, "kitchen": 16, "auditor": 1, "monitor": 1, "prometheus": 1}
 # Seconds between SIGTERM and SIGKILL. A broker that stops last waits in vain for others to take its partitions; its
 # log is whole after a kill as well.
 GRACES: dict[str, float] = {
@@ -23,6 +23,7 @@ GRACES: dict[str, float] = {
     "redis": 5,
     "orders": 10,
     "ledger": 10,
+    "kitchen": 10,
     "auditor": 5,
     "monitor": 5,
     "prometheus": 10,
@@ -64,8 +65,8 @@ def worker(settings: Settings, service: str, index: int) -> Part:
     if service == "prometheus":
         return prometheus.part(settings, Layout(settings.data_dir))
     others = [settings.ports.metrics_of(service, index)]
-    if service == "orders":
-        others.append(settings.ports.of("orders_shared"))
+    if service in ("orders", "kitchen"):
+        others.append(settings.ports.of(f"{service}_shared"))
     return Part(
         name=f"{service}-{index}",
         kind="worker",

@@ -8,12 +8,12 @@ from app.domain.claims import MANAGERS, STAFF, Claims
 from app.messages import TableState
 from app.web.answers import refuse
 from app.web.limits import limited_read, unauthorized
-from app.web.services import Services
+from app.web.services import Door, Services
 
 _table_number = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
-def holder(services: Services, request: web.Request) -> Claims | None:
+def holder(services: Door, request: web.Request) -> Claims | None:
     """Who sends the request; None without a token that holds."""
     token = bearer(request)
     return services.tokens.verify(token) if token else None

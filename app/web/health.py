@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from app.web.answers import answer_json, refuse
-from app.web.services import Services
+from app.web.services import Conditions
 
 
 def readiness(reason: str | None, checks: Mapping[str, str]) -> web.Response:
@@ -18,7 +18,7 @@ def readiness(reason: str | None, checks: Mapping[str, str]) -> web.Response:
 class HealthChecks:
     """For load balancers and supervisors: both answer without asking anything else."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Conditions) -> None:
         self._ready = services.ready
         self._checks = services.checks
 

@@ -10,7 +10,7 @@ from app.domain.addresses import client_address
 from app.domain.windows import Quota, Standing, Verdict
 from app.ports import Limiter, Sent
 from app.web.answers import refuse, slow_down
-from app.web.services import Services
+from app.web.services import Door, Services
 
 RATE_LIMIT, RATE_LIMIT_POLICY = "RateLimit", "RateLimit-Policy"  # draft-ietf-httpapi-ratelimit-headers
 
@@ -69,13 +69,13 @@ async def limited_write(
         raise
 
 
-def limited_read(services: Services, request: web.Request) -> web.Response | None:
+def limited_read(services: Door, request: web.Request) -> web.Response | None:
     """The refusal of a read by a token that holds; None where it may."""
     verdict = services.limiter.read(_token(request))
     return refused(verdict) if verdict.limited else None
 
 
-def unauthorized(services: Services, request: web.Request) -> web.Response:
+def unauthorized(services: Door, request: web.Request) -> web.Response:
     """The refusal of who has no token that holds: 401, until the address is refused as such."""
     forwarded = ",".join(request.headers.getall(hdrs.X_FORWARDED_FOR, ()))
     address = client_address(request.remote or "", forwarded, services.settings.limits.proxies)

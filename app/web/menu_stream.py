@@ -8,21 +8,13 @@ from aiohttp import hdrs, web
 
 from app.clock import wall_clock
 from app.web.answers import not_ready, refuse
-from app.web.middleware import REQUEST_ID, REQUEST_KEY
 from app.web.services import Services
+from app.web.sse import BEAT, RETRY_MS, last_event_id, new_stream, write
 from app.web.told_menu import NEVER, ToldMenu
 
-RETRY_MS = 1000  # after which a pad whose stream broke off opens the next one
-WRITE_SECONDS = 10.0  # a pad that reads nothing for so long is dropped; 200 KB and an event wait for it until then
 _LONGEST_WAIT = 600.0  # s to the menu's next turn: the wall clock may be set meanwhile
 
 _event_id = re.compile(r"(\d{1,15})(?:-(\d{1,13}))?")
-_BEAT = b":\n\n"
-_HEADERS = {
-    hdrs.CONTENT_TYPE: "text/event-stream",
-    hdrs.CACHE_CONTROL: "no-store",
-    "X-Accel-Buffering": "no",  # nginx would wait for more
-}
 
 
 class MenuStream:
@@ -68,13 +60,12 @@ class MenuStream:
             return refuse(503)
         told = self._look()
         first = told.whole(language) if seen is None else told.since(*seen, language)
-        response = web.StreamResponse(headers=_HEADERS | {REQUEST_ID: request[REQUEST_KEY]})
-        response.force_close()  # nothing else comes on its connection
+        response = new_stream(request)
         self._pads.add(pad)
         try:
             await response.prepare(request)
             if request.method != hdrs.METH_HEAD:
-                await _write(response, b"retry: %d\n%b" % (RETRY_MS, first))
+                await write(response, b"retry: %d\n%b" % (RETRY_MS, first))
                 await self._follow(response, told, language)
         except (ConnectionResetError, TimeoutError):
             pad.abort()
@@ -88,11 +79,11 @@ class MenuStream:
                 async with asyncio.timeout(self._settings.heartbeat):
                     await told.past.wait()
             except TimeoutError:
-                await _write(response, _BEAT)
+                await write(response, BEAT)
                 continue
             told, before = self._look(), told
             if told is not before:
-                await _write(response, told.since(before.menu.revision, before.at, language))
+                await write(response, told.since(before.menu.revision, before.at, language))
 
     def _is_full(self) -> bool:
         """Whether as many pads listen as may; one that hung up is noticed with the next write only."""
@@ -127,16 +118,9 @@ class MenuStream:
         self._timer = asyncio.get_running_loop().call_later(max(seconds, 0.0), self._on_turn)
 
 
-async def _write(response: web.StreamResponse, event: bytes) -> None:
-    """Send; TimeoutError where the pad does not read, ConnectionResetError where it hung up."""
-    async with asyncio.timeout(WRITE_SECONDS):
-        await response.write(event)
-
-
 def _seen(request: web.Request) -> tuple[int, int | None] | None:
     """The revision that the pad was shown last, and when; None: it knows nothing that can be read."""
-    given = request.headers.get("Last-Event-ID") or request.query.get("last_event_id", "")
-    found = _event_id.fullmatch(given)
+    found = _event_id.fullmatch(last_event_id(request))
     if found is None:
         return None
     return int(found[1]), int(found[2]) if found[2] else None

@@ -39,6 +39,26 @@ class Tokens(Protocol):
         ...
 
 
+class Door(Protocol):
+    """What tells who may come in; of the orders' views and the kitchen's."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def tokens(self) -> Tokens: ...
+    @property
+    def limiter(self) -> Limiter: ...
+
+
+class Conditions(Protocol):
+    """What tells how a worker is."""
+
+    @property
+    def ready(self) -> Callable[[], str | None]: ...
+    @property
+    def checks(self) -> Callable[[], Mapping[str, str]]: ...
+
+
 @dataclass(frozen=True)
 class Services:
     """All that the views use.

@@ -32,13 +32,13 @@ def test_a_scaled_number_of_workers_is_kept_by_the_next_up(layout: Layout) -> No
 def test_a_number_of_workers_that_is_asked_for_outright_wins(layout: Layout) -> None:
     State(1, "cluster", 4, 2).save(layout)
     settled = settle_state(layout, Settings(workers=2, data_dir=layout.data_dir), "")
-    assert settled.workers == {"orders": 2, "ledger": 2, "auditor": 1, "monitor": 1, "prometheus": 0}
+    assert settled.workers == {"orders": 2, "ledger": 2, "kitchen": 2, "auditor": 1, "monitor": 1, "prometheus": 0}
 
 
 def test_a_service_that_was_scaled_to_nothing_comes_back_with_the_next_up(layout: Layout) -> None:
     State(1, "cluster", 0, 0, 0, 0).save(layout)
     settled = settle_state(layout, Settings(data_dir=layout.data_dir), "")
-    assert settled.workers == {"orders": 2, "ledger": 1, "auditor": 1, "monitor": 1, "prometheus": 0}
+    assert settled.workers == {"orders": 2, "ledger": 1, "kitchen": 2, "auditor": 1, "monitor": 1, "prometheus": 0}
 
 
 def test_a_state_from_before_there_were_auditor_and_monitor_gets_both(layout: Layout) -> None:
@@ -71,7 +71,7 @@ def test_prometheus_runs_when_told_so_until_told_otherwise(layout: Layout) -> No
 
 def test_prometheus_is_told_of_each_process_that_is_to_run() -> None:
     settings = Settings.model_validate({"ports": {"offset": 700}})
-    counts = {"orders": 3, "ledger": 1, "auditor": 0, "monitor": 1, "prometheus": 1}
+    counts = {"orders": 3, "ledger": 1, "kitchen": 0, "auditor": 0, "monitor": 1, "prometheus": 1}
     targets = json.loads(plan.targets(settings, counts))
     assert {entry["labels"]["instance"]: entry["targets"] for entry in targets} == {
         "orders-1": ["127.0.0.1:9892"],
@@ -278,6 +278,8 @@ def test_without_any_redis_the_command_that_installs_one_is_named(
 
 def test_each_worker_needs_the_port_of_its_metrics_beside_its_own() -> None:
     settings = Settings()
-    for part in plan.workers(settings, {"orders": 2, "ledger": 2, "auditor": 1, "monitor": 1, "prometheus": 0}):
+    for part in plan.workers(
+        settings, {"orders": 2, "ledger": 2, "kitchen": 2, "auditor": 1, "monitor": 1, "prometheus": 0}
+    ):
         service, _, index = part.name.partition("-")
         assert ("127.0.0.1", settings.ports.metrics_of(service, int(index))) in part.other_ports

@@ -14,7 +14,7 @@ import pytest
 from app.domain.house_clock import HouseClock, Serving
 from app.domain.menu import Menu, Translation
 from app.domain.menu_edits import revised
-from app.web import menu_stream
+from app.web import sse
 from app.web.told_menu import ToldMenu
 from tests.house import DISHES, Client, House, serving
 
@@ -244,7 +244,7 @@ async def test_all_streams_end_with_the_worker() -> None:
 
 
 async def test_a_pad_that_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(menu_stream, "WRITE_SECONDS", 0.1)
+    monkeypatch.setattr(sse, "WRITE_SECONDS", 0.1)
     house = House(menu={"max_streams": 1})
     house.menu.dishes = [replace(SALMON, id=f"m{number}", description="é" * 500) for number in range(500)]
     async with serving(house) as client:
