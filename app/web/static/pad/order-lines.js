@@ -11,13 +11,13 @@ export function named(line, menu) {
   return { name: dish?.name ?? line.name, names };
 }
 
-export function lineList(lines, { menu, money }, { before = [] } = {}) {
+export function lineList(lines, { menu, money }, { before = [], gone = null } = {}) {
   const item = (line, index) => {
     const { name, names } = named(line, menu);
     const was = before[index];
     return element(
       "li",
-      {},
+      { className: index === gone ? "gone" : "" },
       element("span", { className: "quantity" }, `${line.quantity} × `),
       element(
         "span",

@@ -100,7 +100,7 @@ export class OutboxView {
       {},
       missed.length ? lineList(missed, this.#pad) : element("p", {}, texts.conflictUnread),
       element("p", {}, texts.conflictHow),
-      ...this.#whole(outbox),
+      ...this.#whole(outbox, { gone: outbox.index }),
       this.#choices([texts.sendMine(money(outbox.total)), resend, "first"], [texts.changeOrder, takeBack]),
     );
   }
@@ -132,7 +132,7 @@ export class OutboxView {
       texts.cannotBeHad(named(line, menu).name),
       {},
       element("p", {}, texts.whyNot[whyNot(outbox.detail)], " ", texts.notSentYet),
-      ...this.#whole(outbox),
+      ...this.#whole(outbox, { gone: outbox.index }),
       this.#choices([label, (state) => sendWithout(state, outbox.index), "first"], [texts.changeOrder, takeBack]),
     );
   }
@@ -184,10 +184,10 @@ export class OutboxView {
     );
   }
 
-  #whole({ basket, total }) {
+  #whole({ basket, total }, marks = {}) {
     const { texts, money } = this.#pad;
     return [
-      lineList(basket.lines, this.#pad),
+      lineList(basket.lines, this.#pad, marks),
       basket.note && element("p", { className: "said" }, texts.orderNoteIs(basket.note)),
       totalLine(texts.total, money(total)),
     ];
