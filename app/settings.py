@@ -20,7 +20,8 @@ FILE_VARIABLE = "BISTRO92_SETTINGS_FILE"
 DEFAULT_FILE = "bistro92.toml"
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
-Origin = Annotated[str, Field(pattern=r"^https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?$")]
+ORIGIN = r"^https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?$"
+Origin = Annotated[str, Field(pattern=ORIGIN)]
 UnixPathLimit = 100  # sun_path holds 108 bytes on Linux; some room for the socket's own name
 
 
@@ -208,6 +209,11 @@ class Web(Group):
     cors_origins: tuple[Origin, ...] = Field(
         default=(),
         description="whose pages may call the interface, like https://pads.example.org; pads themselves need none",
+    )
+    public_url: Origin | Literal[""] = Field(
+        default="",
+        description="where pads reach the orders service, like https://orders.example.org; empty: the local stack's "
+        "shared port, which only this machine reaches",
     )
 
 

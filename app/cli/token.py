@@ -3,7 +3,8 @@
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ import click
 from yarl import URL
 
 from app.adapters.tokens import Keys, KeysError, signed_tokens
+from app.cli._links import DRAWN, PAGES, BadUrlError, address_of, link, note_on, print_codes, save_codes
 from app.domain.claims import MAX_NAME, Role, is_name
 from app.settings import SettingsError, load
 
@@ -39,12 +41,34 @@ class TokenCommandError(click.ClickException):
 @click.option("--close", "closing", is_flag=True, help="close the tables' sessions: their tokens end")
 @click.option("--rotate-keys", is_flag=True, help="make a new signing key; tokens of the one before stay valid")
 @click.option("--url", help="the orders service, where it is not the local stack's")
-def command(tables: tuple[str, ...], role: Role, name: str, closing: bool, rotate_keys: bool, url: str | None) -> None:
+@click.option(
+    "--link", "linked", is_flag=True, help="print links that open a table's pad, or with --role kitchen a display"
+)
+@click.option(
+    "--qr",
+    is_flag=False,
+    flag_value=DRAWN,
+    metavar="[FILE.svg|FILE.png]",
+    help="the links as QR codes: here, or each in a file; after the TABLES",
+)
+@click.option("--public-url", help="with --link and --qr: the address that pads reach, where it is not web.public_url")
+def command(
+    tables: tuple[str, ...],
+    role: Role,
+    name: str,
+    closing: bool,
+    rotate_keys: bool,
+    url: str | None,
+    linked: bool,
+    qr: str | None,
+    public_url: str | None,
+) -> None:
     """Open the TABLES where none is open and print `TABLE TOKEN` for each; or print a token of another role."""
     if rotate_keys + closing + (role != "pad") > 1 or bool(tables) == (rotate_keys or role != "pad"):
         raise click.UsageError("name tables (with or without --close), or one of --role and --rotate-keys")
     if name and (role == "pad" or not is_name(name)):
         raise click.UsageError(f"--name is for staff, with --role: one line of up to {MAX_NAME} characters")
+    _check_links(role, closing or rotate_keys, linked, qr, public_url)
     try:
         settings = load()
         if rotate_keys:
@@ -52,17 +76,48 @@ def command(tables: tuple[str, ...], role: Role, name: str, closing: bool, rotat
             click.echo(f"key {key.id} signs from now on")
             return
         tokens = signed_tokens(settings)
-    except (SettingsError, KeysError) as error:
+        base = address_of(role, settings, public_url)
+    except (SettingsError, KeysError, BadUrlError) as error:
         raise TokenCommandError(str(error)) from error
     if role != "pad":
-        click.echo(tokens.sign(role, name=name))
+        given = [(name or role, tokens.sign(role, name=name))]
+    else:
+        floor = Floor(url or settings.orders_url, lambda number: tokens.sign("operator", number=number))
+        if closing:
+            asyncio.run(floor.each(tables, floor.close))
+            return
+        sessions = asyncio.run(floor.each(tables, floor.open))
+        given = [(table, tokens.sign("pad", table, session)) for table, session in zip(tables, sessions, strict=True)]
+    if linked or qr:
+        _show_links([(whose, link(base, PAGES[role], token)) for whose, token in given], qr, role)
+        click.echo(note_on(base), err=True, nl=False)
         return
-    floor = Floor(url or settings.orders_url, lambda number: tokens.sign("operator", number=number))
-    if closing:
-        asyncio.run(floor.each(tables, floor.close))
+    for whose, token in given:
+        sys.stdout.write(f"{whose} {token}\n" if role == "pad" else f"{token}\n")
+
+
+def _check_links(role: Role, is_other: bool, linked: bool, qr: str | None, public_url: str | None) -> None:
+    wants = linked or qr is not None
+    if wants and (is_other or role not in PAGES):
+        raise click.UsageError("--link and --qr are for tables, and for --role kitchen: only these have a page")
+    if public_url and not wants:
+        raise click.UsageError("--public-url is for --link and --qr")
+    if qr not in (None, DRAWN) and Path(str(qr)).suffix not in (".svg", ".png"):
+        raise click.UsageError(f"--qr {qr}: a file ends in .svg or .png; tables stand before --qr")
+
+
+def _show_links(links: Sequence[tuple[str, str]], qr: str | None, role: Role) -> None:
+    if qr in (None, DRAWN):
+        for whose, target in links:
+            click.echo(f"{whose} {target}" if role == "pad" else target)
+            if qr:
+                print_codes(target)
         return
-    for table, session in zip(tables, asyncio.run(floor.each(tables, floor.open)), strict=True):
-        sys.stdout.write(f"{table} {tokens.sign('pad', table, session)}\n")
+    try:
+        for whose, path in save_codes(Path(str(qr)), links):
+            click.echo(f"{whose} {path}")
+    except OSError as error:
+        raise TokenCommandError(f"{qr}: {error.strerror}") from error
 
 
 class Floor:

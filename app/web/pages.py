@@ -2,10 +2,12 @@
 
 A page is asked for anew each time; what it loads stands under a path that holds a digest of all of it, so that it may
 be kept for ever, and no page runs with files of another release: `/static/0f3a…/kitchen/board.js`. Modules import
-each other by relative paths. In a page, `{static}` stands for that path.
+each other by relative paths. In a page, `{static}` stands for that path, and `{told}` in an attribute for what the page
+is told of the house.
 """
 
 import hashlib
+import html
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ FOLDER = Path(__file__).parent / "static"
 STATIC = "/static/{digest}/{name:.+}"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _PLACE = b"{static}"
+_TOLD = b"{told}"
 _KEPT = "public, max-age=31536000, immutable"
 _ASKED_ANEW = "no-cache"
 
@@ -28,6 +31,7 @@ class Page:
     path: str
     file: str
     pictures: str = ""  # from where it shows pictures beside ours: `https:` where a menu names them
+    told: str = ""  # what its scripts are told of the house
 
 
 class Files:
@@ -46,6 +50,7 @@ class Files:
     def page(self, page: Page) -> Handler:
         """What answers with the page; FileNotFoundError if there is none."""
         body = (self._folder / page.file).read_bytes().replace(_PLACE, f"/static/{self.digest}".encode())
+        body = body.replace(_TOLD, html.escape(page.told).encode())
 
         async def show(request: web.Request) -> web.Response:  # noqa: ARG001 - aiohttp's signature
             return _answer(body, "text/html", page.pictures)

@@ -71,6 +71,7 @@ ROUTES = (
     Route("GET", "/health/live", PUBLIC),
     Route("GET", "/", PUBLIC),
     Route("GET", "/docs", PUBLIC),
+    Route("GET", "/pad", PUBLIC),
     Route("GET", "/openapi.json", PUBLIC),
     Route("GET", "/static/{digest}/{name}", PUBLIC),
     Route("GET", "/internal/tables/{table}", INTERNAL),

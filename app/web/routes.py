@@ -18,6 +18,7 @@ from app.web.menu_reads import MenuReads
 from app.web.menu_stream import MenuStream
 from app.web.middleware import contract, expect_within
 from app.web.orders import PlacingOrders
+from app.web.pad_page import pad_page
 from app.web.pages import Page, add_pages
 from app.web.reads import Reads
 from app.web.room import Room
@@ -72,7 +73,7 @@ def add_routes(application: web.Application, services: Services) -> None:
     application.router.add_get("/health/live", health.live)
     application.router.add_get("/openapi.json", description.read)
     application.router.add_get("/", home)
-    add_pages(application, PAGES)
+    add_pages(application, (*PAGES, pad_page(services.settings)))
     application.on_shutdown.append(_end_streams)
     application.on_cleanup.append(_let_go)
 

@@ -146,6 +146,26 @@ async def test_a_page_loads_from_here_alone_and_pictures_where_it_says_so(folder
     assert "unsafe" not in policy("https:")
 
 
+async def test_what_a_page_is_told_stands_in_it_as_data(folder: Path) -> None:
+    (folder / "c.html").write_text('<meta name="house" content="{told}">')
+    told = '{"name":"<b>\'Chez\' \\"M\\" & fils</b>"}'
+    async with serving(folder, Page("/c", "c.html", told=told)) as client:
+        text = await (await client.get("/c")).text()
+    assert "<b>" not in text
+    assert read_meta(text) == told
+
+
+def read_meta(page: str) -> str:
+    found: list[str] = []
+
+    class Meta(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            found.append(str(dict(attrs)["content"]))
+
+    Meta().feed(page)
+    return found[0]
+
+
 @pytest.mark.parametrize("path", HTML, ids=named(HTML))
 def test_no_page_has_anything_inline_and_each_loads_files_that_there_are(path: Path) -> None:
     found = Tags(path.read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ from app.web.openapi import describe_api
 from app.web.routes import add_routes
 from tests.house import House, order, serving
 
-PAGES = {("get", path) for path in ("/", "/docs", "/static/{digest}/{name}", "/openapi.json")}
+PAGES = {("get", path) for path in ("/", "/docs", "/pad", "/static/{digest}/{name}", "/openapi.json")}
 
 
 def test_the_description_is_valid_and_names_every_path_of_the_router() -> None:

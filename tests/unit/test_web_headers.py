@@ -15,7 +15,7 @@ from tests.house import Client, House, Reply, order, serving
 
 FILES = Files()
 PADS, OTHERS = "https://pads.bistro", "https://pads.bistro.example.org"
-PAGES = ("/", "/docs", f"/static/{FILES.digest}/docs.js", f"/static/{FILES.digest}/docs.css")
+PAGES = ("/", "/docs", "/pad", f"/static/{FILES.digest}/docs.js", f"/static/{FILES.digest}/docs.css")
 
 
 async def answers(house: House, client: Client) -> dict[str, Reply]:

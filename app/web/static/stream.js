@@ -4,8 +4,8 @@
 //     path: "/kitchen/stations/grill/stream",
 //     token,                                  // of token.js; anything with a fetch(path, options)
 //     on: { snapshot(data) {}, ticket(data) {}, beat(data) {} },
-//     onStale(since) {},                      // no byte for 6 s; performance.now() of the last one
-//     onFresh() {},                           // events come, at first and after having been stale
+//     onStale(since) {},                      // no byte for 6 s, or for `stale` ms; performance.now() of the last one
+//     onFresh() {},                           // something comes, at first and after having been stale
 //     onDenied(status) {},                    // 401, 403 or another of `final`: it has stopped for good
 //   });
 //   stream.start(); … stream.clock.now() …; stream.stop();
@@ -101,8 +101,9 @@ export class Stream {
   #connection = null;
   #wake = null;
 
-  constructor({ path, token, on = {}, final = [401, 403], onStale = () => {}, onFresh = () => {}, onDenied = () => {} }) {
-    this.#options = { path, token, on, final, onStale, onFresh, onDenied };
+  constructor(options) {
+    const nothing = { onStale() {}, onFresh() {}, onDenied() {} };
+    this.#options = { on: {}, final: [401, 403], stale: STALE, ...nothing, ...options };
   }
 
   start() {
@@ -164,6 +165,8 @@ export class Stream {
         if (done || connection.signal.aborted) return 0;
         this.#heard = performance.now();
         for (const event of parser.feed(decoder.decode(value, { stream: true }))) this.#tell(event, connection);
+        if (connection.signal.aborted) return 0;
+        this.#alive();
         if (parser.retry !== null) this.#first = Math.min(Math.max(parser.retry, FIRST), LONGEST);
       }
     } finally {
@@ -183,6 +186,10 @@ export class Stream {
       throw error;
     }
     this.#id = id;
+  }
+
+  // Also by a comment: a stream that resumes where nothing has happened has nothing else to say.
+  #alive() {
     if (this.#fresh) return;
     this.#fresh = true;
     this.#stale = false;
@@ -191,13 +198,13 @@ export class Stream {
 
   #look() {
     const now = performance.now();
-    if (now - this.#heard < STALE) return;
+    if (now - this.#heard < this.#options.stale) return;
     if (!this.#stale) {
       this.#stale = true;
       this.#fresh = false;
       this.#options.onStale(this.#heard);
     }
-    if (now - this.#began >= STALE) this.#connection?.abort();
+    if (now - this.#began >= this.#options.stale) this.#connection?.abort();
   }
 
   #hurry() {
