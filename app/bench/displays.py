@@ -68,7 +68,8 @@ class Display:
         self.broken = 0  # connections that ended by themselves, or were silent
         self.cut = 0
         self.statuses: Counter[int] = Counter()  # of answers that are no stream
-        self.is_current = True  # what the last beat said
+        self.not_current = 0  # beats that said that the worker itself cannot read the log
+        self.newest = ""  # when the newest order that came was placed
         self._heard = heard
         self._cuts = cuts
         self._retry = RETRY
@@ -81,7 +82,7 @@ class Display:
             if await self._follow():
                 assert self._cuts is not None
                 self.cut += 1
-                self._cuts.left -= 1
+                self._cuts.left = max(0, self._cuts.left - 1)
                 await asyncio.sleep(self._cuts.pause())
             else:
                 self.broken += 1
@@ -113,6 +114,11 @@ class Display:
             connection.abort()
         return connection.was_cut
 
+    def stay(self) -> None:
+        """Cut no more connections."""
+        if self._cuts is not None:
+            self._cuts.left = 0
+
     def request(self) -> bytes:
         """What opens a stream that goes on where the last one ended."""
         behind = f"Last-Event-ID: {self._last_id}\r\n" if self._last_id else ""
@@ -143,7 +149,7 @@ class Display:
             for ticket in orjson.loads(data)["tickets"]:
                 self._know(ticket)
         elif name == b"beat":
-            self.is_current = orjson.loads(data)["current"]
+            self.not_current += not orjson.loads(data)["current"]
 
     def _ticket(self, ticket: Mapping[str, Any]) -> None:
         now = perf_counter()
@@ -157,6 +163,7 @@ class Display:
         if version[1] == 1:
             self.first.setdefault(version[0], now)
         self.told[version] += 1
+        self.newest = max(self.newest, ticket["placed_at"])
         self._know(ticket)
 
     def _know(self, ticket: Mapping[str, Any]) -> None:

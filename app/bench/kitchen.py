@@ -110,6 +110,16 @@ class Kitchen:
         await asyncio.to_thread(self.log.read)
         return False
 
+    async def caught_up(self, within: float = QUIET_SECONDS) -> bool:
+        """Wait until each display shows what the log says now, while orders go on; False where that takes too long."""
+        await asyncio.to_thread(self.log.read)
+        deadline = monotonic() + within
+        while not await asyncio.to_thread(self.log.is_told, self.displays):
+            if monotonic() > deadline:
+                return False
+            await asyncio.sleep(LOOK_SECONDS)
+        return True
+
     async def counted(self) -> list[Counted]:
         """Each display compared with the log."""
         return await asyncio.to_thread(self.log.compare, self.displays)

@@ -1,7 +1,7 @@
 """What the log says of tickets, and displays compared with it."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import orjson
@@ -86,19 +86,25 @@ class TicketLog:
         Raises:
             AuditError: Kafka does not answer.
         """
-        places = self._places() if any(len(display.snapshots) > 1 for display in displays) else {}
-        return [self._compare(display, places) for display in displays]
+        expected = [self.expected_of(display.station) for display in displays]
+        lacking = [wanted - display.told.keys() for wanted, display in zip(expected, displays, strict=True)]
+        places = self._places() if any(lacking) else {}
+        return [
+            self._compare(display, len(wanted), missing, places)
+            for display, wanted, missing in zip(displays, expected, lacking, strict=True)
+        ]
 
-    def _compare(self, display: Display, places: Mapping[Version, tuple[int, int]]) -> Counted:
-        expected = self.expected_of(display.station)
-        missing = expected - display.told.keys()
-        for snapshot in display.snapshots[1:] if places else ():
+    def _compare(
+        self, display: Display, expected: int, lacking: Set[Version], places: Mapping[Version, tuple[int, int]]
+    ) -> Counted:
+        missing = lacking
+        for snapshot in display.snapshots:
             reached = [int(place.partition("+")[0]) for place in snapshot.partition(":")[2].split(".")]
             missing = {v for v in missing if v not in places or places[v][1] >= reached[places[v][0]]}
         return Counted(
             station=display.station,
-            expected=len(expected),
-            received=len(expected & display.told.keys()),
+            expected=expected,
+            received=expected - len(lacking),
             missing=sorted(missing),
             repeated=display.repeated,
             went_back=display.went_back,
