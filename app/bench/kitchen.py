@@ -1,12 +1,13 @@
 """Orders, displays that follow the kitchen's streams, and cooks at work: from the 201 to the card."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter
 
-from app.bench import load
+from app.bench import load, profile
 from app.bench.cooks import Cooks, cooking
 from app.bench.displays import ALL, Cuts, Display, following, stations_of
 from app.bench.figures import Figures
@@ -43,10 +44,11 @@ class Brigade:
     """Who works in the kitchen: displays, the first of which shows all; cooks, and how often they bump a ticket."""
 
     displays: int = 4
-    cooks: int = 16
+    cooks: int = 64
     bumps: int = 3
     cuts: int = 0  # by one display more, of all stations
     seed: int | None = None
+    sampler: str | None = None  # the program that samples the kitchen's workers, in one more run
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class AtRate:
     answers: dict[str, int]
     cutter: Counted | None = None
     problems: list[str] = field(default_factory=list)
+    profile: list[str] = field(default_factory=list)  # where the kitchen's CPU goes
 
     @property
     def kitchen_cpu(self) -> float:
@@ -198,10 +201,12 @@ async def _at_rate(stack: Stack, brigade: Brigade, plan: Plan, rate: float, toke
                 problems.append(f"in {CUT_SECONDS:.0f} s not all connections were cut")
 
         orders = await house.run(plan.warmup, cuts_are_done)
+        measured = tally.began, tally.ended
+        sampled = await _sampled(brigade.sampler, house, plan, orders) if brigade.sampler else []
         if not await kitchen.quiet():
             problems.append(f"{QUIET_SECONDS:.0f} s after the last order not all was cooked and shown")
         displays = await kitchen.counted()
-    latencies, before = _latencies(tally, kitchen.displays[: brigade.displays])
+    latencies, before = _latencies(tally, measured, kitchen.displays[: brigade.displays])
     problems += [*orders.first_violations, *kitchen.cooks.wrong[:10], *_wrong(kitchen.log, displays)]
     p50, p99, highest = (percentile(latencies, share) for share in (0.5, 0.99, 1.0))
     return AtRate(
@@ -218,16 +223,29 @@ async def _at_rate(stack: Stack, brigade: Brigade, plan: Plan, rate: float, toke
         answers=dict(sorted(kitchen.cooks.answers.items())),
         cutter=displays[-1] if brigade.cuts else None,
         problems=problems,
+        profile=sampled,
     )
 
 
-def _latencies(tally: Receipts, displays: Sequence[Display]) -> tuple[list[float], int]:
+async def _sampled(program: str, house: load.Seated, plan: Plan, orders: Result) -> list[str]:
+    """One more run, which is slower for being looked at and does not count."""
+    found: dict[str, Counter[str]] = {}
+    kitchens = [(name, pid) for name, pid in plan.pids if name.startswith(KITCHEN)]
+
+    async def look() -> None:
+        found.update(await profile.sampled(program, kitchens, plan.seconds))
+
+    await house.run(load.WARM_AGAIN, look)
+    return list(profile.table(found, orders.processes))
+
+
+def _latencies(tally: Receipts, measured: tuple[float, float], displays: Sequence[Display]) -> tuple[list[float], int]:
     """Of each card of an order that was acknowledged in the measured time, in s, ordered; and how many were ahead."""
     latencies, before = [], 0
     for display in displays:
         for name, at in display.first.items():
             acknowledged = tally.at.get(split_ticket_id(name)[0])
-            if acknowledged is None or not tally.began <= acknowledged <= tally.ended:
+            if acknowledged is None or not measured[0] <= acknowledged <= measured[1]:
                 continue
             before += at < acknowledged
             latencies.append(max(0.0, at - acknowledged))
@@ -277,7 +295,12 @@ def lines(found: AtRate) -> list[str]:
                 f"{cutter.repeated + cutter.went_back} repeated, {cutter.snapshots} snapshots",
             )
         )
-    return [f"{found.rate:g} orders/s wanted", *columns(facts), *(f"  {wrong}" for wrong in found.problems)]
+    return [
+        f"{found.rate:g} orders/s wanted",
+        *columns(facts),
+        *(f"  {wrong}" for wrong in found.problems),
+        *found.profile,
+    ]
 
 
 def _sums(displays: Sequence[Counted]) -> str:

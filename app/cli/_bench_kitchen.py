@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from app.bench import kitchen
+from app.bench import kitchen, profile
 from app.bench.kitchen import Brigade
 from app.cli import _bench_options as common
 from app.cli._bench_options import RATE, TABLES, Keep
@@ -17,11 +17,12 @@ from app.cli._stack import open_stack, told
 
 @click.command("kitchen")
 @click.option("--displays", default=4, show_default=True, type=click.IntRange(1, 1000), help="The first shows all.")
-@click.option("--cooks", default=16, show_default=True, type=click.IntRange(1, 200), help="With one tap out each.")
+@click.option("--cooks", default=64, show_default=True, type=click.IntRange(1, 200), help="With one tap out each.")
 @click.option("--bumps", default=3, show_default=True, type=click.IntRange(0, 3), help="Of each ticket; 3 serve it.")
 @click.option("--rate", "rates", multiple=True, default=(20.0, 167.0), show_default=True, type=RATE, help="Orders/s.")
 @click.option("--reconnects", default=0, type=click.IntRange(0, 10_000), help="Of one more client, at random moments.")
 @click.option("--seed", type=int, help="Of these moments.")
+@click.option("--profile", "is_profiled", is_flag=True, help="Sample the kitchen's workers in one more run; py-spy.")
 @click.option("--tables", default=32, show_default=True, type=TABLES)
 @common.seconds_option
 @common.warmup_option
@@ -38,6 +39,7 @@ def command(
     rates: tuple[float, ...],
     reconnects: int,
     seed: int | None,
+    is_profiled: bool,
     tables: int,
     seconds: float,
     warmup: float,
@@ -50,8 +52,11 @@ def command(
     Ends with 1 where a display lacks a version of a ticket or was told of one again, or an answer was wrong.
     """
     keep = common.checked(Keep(save=save, against=against, as_json=as_json))
+    sampler = profile.find() if is_profiled else None
+    if is_profiled and sampler is None:
+        raise click.ClickException(profile.HOW_TO_GET_IT)
     with open_stack(ctx) as stack, told():
-        brigade = Brigade(displays, cooks, bumps, reconnects, seed)
+        brigade = Brigade(displays, cooks, bumps, reconnects, seed, sampler)
         say = partial(click.echo, err=True)
         work = kitchen.run(stack, brigade, rates, tables=tables, seconds=seconds, warmup=warmup, say=say)
         found = common.run(work)
