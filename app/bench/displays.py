@@ -22,6 +22,7 @@ RETRY = 1.0  # s until it does so where the server did not say
 CONNECT_SECONDS = 5.0
 OPEN_SECONDS = 30.0  # until all displays have their first snapshot
 LOOK_SECONDS = 0.02
+SILENT_LOOK_SECONDS = 0.25  # between two looks at a connection that is not cut
 
 Version = tuple[str, int]  # a ticket's id, and its version
 Heard = Callable[[Mapping[str, Any]], None]  # a ticket, of a snapshot or as it changes
@@ -38,7 +39,9 @@ class Cuts:
         """After how many bytes or s of the next connection, whichever comes first; None: no more."""
         if not self.left:
             return None
-        return self._random.randint(1, self._random.choice((300, 3_000, 30_000))), self._random.uniform(0.05, 0.6)
+        return self._random.randint(1, self._random.choice((300, 3_000, 30_000, 3_000_000))), self._random.uniform(
+            0.05, 0.6
+        )
 
     def pause(self) -> float:
         """How long the client stays away, in s."""
@@ -91,25 +94,25 @@ class Display:
     async def _follow(self) -> bool:
         """One connection; whether it was we who cut it."""
         loop = asyncio.get_running_loop()
-        after = self._cuts.next() if self._cuts is not None else None
         self._buffer = b""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                _, connection = await loop.create_connection(
-                    lambda: _Connection(self, after[0] if after else None), *self._address
-                )
+                _, connection = await loop.create_connection(lambda: _Connection(self), *self._address)
         except (OSError, TimeoutError):
             return False
         self.connections += 1
-        until = loop.time() + after[1] if after else None
+        until: float | None = None
         try:
             while not connection.closed.done():
                 now = loop.time()
+                # Not before the first snapshot, which may be larger than what comes between two cuts.
+                if until is None and self.snapshots and self._cuts is not None and (after := self._cuts.next()):
+                    connection.left, until = after[0], now + after[1]
                 if until is not None and now >= until:
                     connection.was_cut = True
                 if connection.was_cut or now - connection.last_byte > STALE_AFTER:
                     break
-                await asyncio.wait([connection.closed], timeout=min(1.0, until - now) if until is not None else 1.0)
+                await asyncio.wait([connection.closed], timeout=min(SILENT_LOOK_SECONDS, (until or now + 1) - now))
         finally:
             connection.abort()
         return connection.was_cut
@@ -180,16 +183,16 @@ class Display:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection of a display; past `most` bytes it is cut."""
+    """One connection of a display; it is cut once `left` bytes more have come."""
 
-    def __init__(self, display: Display, most: int | None) -> None:
+    def __init__(self, display: Display) -> None:
         loop = asyncio.get_running_loop()
         self.closed: asyncio.Future[None] = loop.create_future()
         self.was_cut = False
         self.last_byte = loop.time()
         self._loop = loop
         self._display = display
-        self._left = most
+        self.left: int | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
 
@@ -203,14 +206,14 @@ class _Connection(asyncio.Protocol):
         if self.was_cut:
             return
         self.last_byte = self._loop.time()
-        if self._left is not None:
-            data = data[: self._left]
-            self._left -= len(data)
+        if self.left is not None:
+            data = data[: self.left]
+            self.left -= len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             self.abort()
-        if self._left == 0:
+        if self.left == 0:
             self.was_cut = True
             self.abort()
 
