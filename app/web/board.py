@@ -23,7 +23,10 @@ Place = tuple[int, int]  # an offset, and how many events of its record
 
 @dataclass(slots=True)
 class Entry:
-    """A record that came: `before` is what it took the place of, `places` how far the worker had read after it."""
+    """A record that came: `before` is what it took the place of, `places` how far the worker had read after it.
+
+    `told` is what its followers are told, by station, once one of them had it made: all of them are sent the same.
+    """
 
     partition: int
     offset: int
@@ -31,18 +34,15 @@ class Entry:
     before: bytes | None
     after: bytes | None
     places: tuple[int, ...]
-    versions: tuple[Ticket, ...] | None = None
+    told: tuple[tuple[str, bytes], ...] | None = None
 
     def tickets(self) -> tuple[Ticket, ...]:
-        """The versions of tickets that it brought, in their order."""
-        if self.versions is None:
-            if self.after is None or head_of(self.after).is_table:
-                self.versions = ()
-            else:
-                known = tickets_of(decode_order(self.before)) if self.before is not None else {}
-                after = {station: ticket.version for station, ticket in known.items()}
-                self.versions = tuple(versions_of(decode_order(self.after), after))
-        return self.versions
+        """The versions of tickets that it brought, in their order; worked out anew each time."""
+        if self.after is None or head_of(self.after).is_table:
+            return ()
+        known = tickets_of(decode_order(self.before)) if self.before is not None else {}
+        after = {station: ticket.version for station, ticket in known.items()}
+        return tuple(versions_of(decode_order(self.after), after))
 
 
 class Board:
