@@ -7,6 +7,7 @@ follows nothing is decoded.
 """
 
 import re
+from bisect import bisect
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -159,7 +160,18 @@ class Board:
             if match is None or int(match[1]) < since:
                 return None
             places.append((int(match[1]), int(match[2] or 0)))
-        return Cursor(self, self._first, places)
+        return Cursor(self, self._first_behind(places), places)
+
+    def _first_behind(self, places: Sequence[Place]) -> int:
+        """The number of the first entry that a client who was told so much may lack: all before it were read earlier.
+
+        Looked for by halves: when a worker dies, all its displays ask the others at the same moment.
+        """
+
+        def is_told(entry: Entry) -> bool:
+            return all(read <= offset for read, (offset, _) in zip(entry.places, places, strict=True))
+
+        return self._first + bisect(self._entries, False, key=lambda entry: not is_told(entry))
 
     def entries_from(self, number: int) -> Iterator[Entry]:
         """The entries from this number on.
