@@ -9,7 +9,7 @@ follows nothing is decoded.
 import re
 from bisect import bisect
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.domain.kitchen import NO_TABLE, KitchenTable
@@ -18,6 +18,8 @@ from app.tables.kitchen import Records, decode_order, decode_table, head_of, ord
 from app.web.bell import Bell
 
 _place = re.compile(r"(\d{1,15})(?:\+(\d{1,4}))?")
+
+AT_ONCE = 256  # entries that a stream is told of before others have their turn
 
 Place = tuple[int, int]  # an offset, and how many events of its record
 
@@ -173,18 +175,21 @@ class Board:
 
         return self._first + bisect(self._entries, False, key=lambda entry: not is_told(entry))
 
-    def entries_from(self, number: int) -> Iterator[Entry]:
-        """The entries from this number on.
+    def entries_from(self, number: int) -> Sequence[Entry]:
+        """The next entries from this number on, at most AT_ONCE.
 
         Raises:
             LookupError: they are no longer kept.
         """
         if number < self._first:
             raise LookupError
-        start = number - self._first
-        length = len(self._entries)
+        start, length = number - self._first, len(self._entries)
         # From the right: whoever follows has seen all but the last few.
-        return iter([self._entries[index - length] for index in range(start, length)])
+        return [self._entries[index - length] for index in range(start, min(length, start + AT_ONCE))]
+
+    def has_more(self, number: int) -> bool:
+        """Whether there are entries from this number on."""
+        return number < self._first + len(self._entries)
 
 
 Select = Callable[[Entry], Sequence[bytes]]
@@ -204,8 +209,13 @@ class Cursor:
         """The id of what was told last."""
         return self._named(self._last)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is more to take."""
+        return self._board.has_more(self._number)
+
     def take(self, select: Select) -> bytes:
-        """What came since, as events; `select` gives those of an entry, `event: …` and `data: …` without an id.
+        """What came next, as events; `select` gives those of an entry, `event: …` and `data: …` without an id.
 
         Raises:
             LookupError: the stream is so far behind that what it lacks is no longer kept.

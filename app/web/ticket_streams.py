@@ -177,6 +177,9 @@ class TicketStreams:
             if loop.time() >= next_beat:
                 await write(response, beat())
                 next_beat = loop.time() + self._settings.heartbeat
+            if cursor.is_behind:
+                await asyncio.sleep(0)
+                continue
             try:
                 async with asyncio.timeout(max(0.0, next_beat - loop.time())):
                     await bell.wait()
