@@ -86,6 +86,18 @@ STAGES: Mapping[str, Stages] = {
         ("order lines", r"app/adapters/journal\.py"),
         ("event loop", _LOOP),
     ),
+    "kitchen": _stages(
+        ("tickets of an order worked out", r"app/domain/tickets\.py"),
+        ("tickets encoded", r"app/ticket_messages\.py|app/domain/moments\.py"),
+        ("streams to displays", r"app/web/(ticket_streams|board|sse|bell)\.py|aiohttp/(web_response|http_writer)"),
+        ("what cooks send", r"app/web/|aiohttp/|pydantic|jwt/|app/adapters/(tokens|edge|link)\.py"),
+        ("changelog followed", r"app/adapters/(kitchen_log|follower)\.py"),
+        ("consumer and decode", rf"{_CONSUMER}|app/messages\.py"),
+        ("records", r"app/tables/|app/agents/kitchen_partition\.py"),
+        ("appended and acknowledged", r"app/adapters/log_writer\.py"),
+        ("decision, else", r"app/domain/|app/agents/"),
+        ("event loop", _LOOP),
+    ),
 }
 
 

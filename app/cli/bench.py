@@ -12,7 +12,7 @@ import structlog
 import uvloop
 
 from app.bench import burst, idle, ledger, load, report
-from app.cli import _bench_menu, _bench_orders, _bench_overload, _bench_recovery, _bench_scale
+from app.cli import _bench_kitchen, _bench_menu, _bench_orders, _bench_overload, _bench_recovery, _bench_scale
 from app.cli import _bench_options as common
 from app.cli._bench_options import SECONDS, TABLES, Keep
 from app.cli._stack import choose, open_stack, stack_options
@@ -25,7 +25,7 @@ IDLE_TABLES = 33  # one of them is the lone guest's
 @stack_options
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:
-    """Measure orders and menu reads under load, overload, a burst, an idle stack, the ledger's writes, scale."""
+    """Measure orders and menu reads under load, overload, a burst, an idle stack, the ledger, scale, the kitchen."""
     choose(ctx, **options)
 
 
@@ -100,5 +100,6 @@ for _command in (
     _bench_scale.command,
     _bench_recovery.command,
     _bench_overload.command,
+    _bench_kitchen.command,
 ):
     command.add_command(_command)

@@ -38,6 +38,11 @@ class Timeline:
         self._acknowledged = array("d")
         self._last_due: dict[str, float] = {}  # table -> when the last acknowledged order of it was due
 
+    @property
+    def count(self) -> int:
+        """How many orders are acknowledged."""
+        return len(self._tables)
+
     def heard(self, table: str, due: float, now: float) -> None:
         """An order that was due at `due` is acknowledged (`perf_counter`)."""
         self._tables.append(table)

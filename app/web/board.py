@@ -7,8 +7,9 @@ follows nothing is decoded.
 """
 
 import re
+from bisect import bisect
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.domain.kitchen import NO_TABLE, KitchenTable
@@ -18,12 +19,17 @@ from app.web.bell import Bell
 
 _place = re.compile(r"(\d{1,15})(?:\+(\d{1,4}))?")
 
+AT_ONCE = 256  # entries that a stream is told of before others have their turn
+
 Place = tuple[int, int]  # an offset, and how many events of its record
 
 
 @dataclass(slots=True)
 class Entry:
-    """A record that came: `before` is what it took the place of, `places` how far the worker had read after it."""
+    """A record that came: `before` is what it took the place of, `places` how far the worker had read after it.
+
+    `told` is what its followers are told, by station, once one of them had it made: all of them are sent the same.
+    """
 
     partition: int
     offset: int
@@ -31,18 +37,15 @@ class Entry:
     before: bytes | None
     after: bytes | None
     places: tuple[int, ...]
-    versions: tuple[Ticket, ...] | None = None
+    told: tuple[tuple[str, bytes], ...] | None = None
 
     def tickets(self) -> tuple[Ticket, ...]:
-        """The versions of tickets that it brought, in their order."""
-        if self.versions is None:
-            if self.after is None or head_of(self.after).is_table:
-                self.versions = ()
-            else:
-                known = tickets_of(decode_order(self.before)) if self.before is not None else {}
-                after = {station: ticket.version for station, ticket in known.items()}
-                self.versions = tuple(versions_of(decode_order(self.after), after))
-        return self.versions
+        """The versions of tickets that it brought, in their order; worked out anew each time."""
+        if self.after is None or head_of(self.after).is_table:
+            return ()
+        known = tickets_of(decode_order(self.before)) if self.before is not None else {}
+        after = {station: ticket.version for station, ticket in known.items()}
+        return tuple(versions_of(decode_order(self.after), after))
 
 
 class Board:
@@ -159,20 +162,34 @@ class Board:
             if match is None or int(match[1]) < since:
                 return None
             places.append((int(match[1]), int(match[2] or 0)))
-        return Cursor(self, self._first, places)
+        return Cursor(self, self._first_behind(places), places)
 
-    def entries_from(self, number: int) -> Iterator[Entry]:
-        """The entries from this number on.
+    def _first_behind(self, places: Sequence[Place]) -> int:
+        """The number of the first entry that a client who was told so much may lack: all before it were read earlier.
+
+        Looked for by halves: when a worker dies, all its displays ask the others at the same moment.
+        """
+
+        def is_told(entry: Entry) -> bool:
+            return all(read <= offset for read, (offset, _) in zip(entry.places, places, strict=True))
+
+        return self._first + bisect(self._entries, False, key=lambda entry: not is_told(entry))
+
+    def entries_from(self, number: int) -> Sequence[Entry]:
+        """The next entries from this number on, at most AT_ONCE.
 
         Raises:
             LookupError: they are no longer kept.
         """
         if number < self._first:
             raise LookupError
-        start = number - self._first
-        length = len(self._entries)
+        start, length = number - self._first, len(self._entries)
         # From the right: whoever follows has seen all but the last few.
-        return iter([self._entries[index - length] for index in range(start, length)])
+        return [self._entries[index - length] for index in range(start, min(length, start + AT_ONCE))]
+
+    def has_more(self, number: int) -> bool:
+        """Whether there are entries from this number on."""
+        return number < self._first + len(self._entries)
 
 
 Select = Callable[[Entry], Sequence[bytes]]
@@ -192,8 +209,13 @@ class Cursor:
         """The id of what was told last."""
         return self._named(self._last)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is more to take."""
+        return self._board.has_more(self._number)
+
     def take(self, select: Select) -> bytes:
-        """What came since, as events; `select` gives those of an entry, `event: …` and `data: …` without an id.
+        """What came next, as events; `select` gives those of an entry, `event: …` and `data: …` without an id.
 
         Raises:
             LookupError: the stream is so far behind that what it lacks is no longer kept.

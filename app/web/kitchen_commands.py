@@ -88,10 +88,12 @@ class KitchenCommands:
         claims, wanted = body
         asked: list[tuple[str, ChangeTicket]] = []
         unknown: list[str] = []
-        for number, ticket_id in enumerate(dict.fromkeys(wanted["ticket_ids"])):
+        ticket_ids = list(dict.fromkeys(wanted["ticket_ids"]))
+        # All at once: one after the other, 200 that are long forgotten would be waited for 200 times.
+        tables = await asyncio.gather(*(self._table_of(split_ticket_id(ticket_id)[0]) for ticket_id in ticket_ids))
+        for number, (ticket_id, table) in enumerate(zip(ticket_ids, tables, strict=True)):
             order_id, station = split_ticket_id(ticket_id)
-            table = await self._table_of(order_id) if station else None
-            if table is None:
+            if table is None or not station:
                 unknown.append(ticket_id)
                 continue
             command_id = f"{self._services.edge.new_request_id()}-{number}"

@@ -67,7 +67,7 @@ class TicketStreams:
             return refuse(404)
 
         def select(entry: Entry) -> Sequence[bytes]:
-            return [_event(b"ticket", encode_ticket(t)) for t in entry.tickets() if station in (ALL, t.station)]
+            return [event for at, event in _told(entry) if station in (ALL, at)]
 
         return await self._follow(request, "display", select, lambda: self._snapshot(station), self._display_beat)
 
@@ -95,7 +95,7 @@ class TicketStreams:
         def select(entry: Entry) -> Sequence[bytes]:
             if entry.key == own and self._has_ended(table, session):
                 return [_event(b"closed", b"{}")]
-            if entry.after is None or not entry.key.startswith(prefix) or not entry.tickets():
+            if entry.after is None or not entry.key.startswith(prefix) or not _told(entry):
                 return ()
             order = decode_order(entry.after)
             return [_event(b"order", encode_order_state(order))] if order.session == session else ()
@@ -177,6 +177,9 @@ class TicketStreams:
             if loop.time() >= next_beat:
                 await write(response, beat())
                 next_beat = loop.time() + self._settings.heartbeat
+            if cursor.is_behind:
+                await asyncio.sleep(0)
+                continue
             try:
                 async with asyncio.timeout(max(0.0, next_beat - loop.time())):
                     await bell.wait()
@@ -268,6 +271,13 @@ class TicketStreams:
 
 def _event(name: bytes, data: bytes) -> bytes:
     return b"event: %b\ndata: %b" % (name, data)
+
+
+def _told(entry: Entry) -> Sequence[tuple[str, bytes]]:
+    """Station and event of each version of a ticket that a record brought; made once, for all displays."""
+    if entry.told is None:
+        entry.told = tuple((ticket.station, _event(b"ticket", encode_ticket(ticket))) for ticket in entry.tickets())
+    return entry.told
 
 
 async def _tickets(records: Sequence[bytes], station: str, enough: int | None = None) -> list[Ticket]:

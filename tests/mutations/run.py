@@ -16,11 +16,20 @@ from tests.mutations.libraries import OF_THE_LIBRARIES
 from tests.mutations.limits import OF_THE_LIMITS
 from tests.mutations.mutation import Mutation
 from tests.mutations.overload import OF_OVERLOAD
+from tests.mutations.resuming import OF_RESUMING
 from tests.mutations.rules import OF_DECISIONS
 from tests.mutations.state import OF_THE_STATE
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = [*OF_DECISIONS, *OF_THE_STATE, *OF_THE_LIBRARIES, *OF_THE_LIMITS, *OF_OVERLOAD, *OF_CANCELLING]
+ALL = [
+    *OF_DECISIONS,
+    *OF_THE_STATE,
+    *OF_THE_LIBRARIES,
+    *OF_THE_LIMITS,
+    *OF_OVERLOAD,
+    *OF_CANCELLING,
+    *OF_RESUMING,
+]
 WITHIN = 600.0  # s; code that no longer comes to an end is caught, too
 
 

@@ -325,6 +325,21 @@ def test_a_ledgers_samples_are_of_decoding_the_driver_and_the_loop() -> None:
     assert found == {"decode": 3, "cassandra driver": 2, "event loop": 1}
 
 
+def test_a_kitchens_samples_are_of_its_tickets_its_streams_and_its_cooks() -> None:
+    raw = [
+        "TicketStreams._tell (app/web/ticket_streams.py:170);Cursor.take (app/web/board.py:190) 3",
+        "TicketStreams._tell (app/web/ticket_streams.py:170);encode_ticket (app/ticket_messages.py:60) 2",
+        "KitchenAgent._place (app/agents/kitchen.py:270);decide_placed (app/domain/kitchen.py:200) 1",
+        "KitchenPartition.write_order (app/agents/kitchen_partition.py:100);tickets_of (app/domain/tickets.py:160) 4",
+    ]
+    assert profile.fold(raw, profile.STAGES["kitchen"]) == {
+        "streams to displays": 3,
+        "tickets encoded": 2,
+        "decision, else": 1,
+        "tickets of an order worked out": 4,
+    }
+
+
 def test_the_sampler_is_found_beside_python_or_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -9,13 +9,11 @@ import asyncio
 import signal
 from collections.abc import Mapping
 from functools import partial
-from typing import NamedTuple
-
-from confluent_kafka import Producer
 
 from app.audit.log import Topic
+from app.drill import late_rows
 from app.drill.drill import fault
-from app.drill.scene import NotHealedError, Scene
+from app.drill.scene import Scene
 from app.drill.stand import Stand
 from app.drill.timeline import Mark
 from app.topics import TABLES_CHANGELOG
@@ -24,17 +22,9 @@ WORKERS = ("orders-1", "orders-2")
 SESSIONS = 1.5  # that it sleeps
 LAG = 12.0  # s after which Kafka may drop a row behind a later one
 COMPACTED_WITHIN = 150.0  # s
-DELIVERED_WITHIN = 10.0  # s
 
 # Nobody kills the sleeper, or it would not wake up; Kafka compacts while one waits.
 SLEEPY = Stand(settings=(("LIVENESS__UNANSWERED", "120"), ("KAFKA__COMPACTION_LAG", f"{LAG:g}")))
-
-
-class Written(NamedTuple):
-    """A row as it stands in the changelog."""
-
-    partition: int
-    value: bytes
 
 
 async def _sleep(scene: Scene, victim: str) -> None:
@@ -57,12 +47,12 @@ async def _asleep(scene: Scene) -> None:
 async def _stale_rows(scene: Scene) -> None:
     """Late rows that the owner says again, late rows whose owner dies before it can; the log compacted after both."""
     for victim in WORKERS:
-        old = await asyncio.to_thread(_rows, scene)
+        old = await asyncio.to_thread(late_rows.last_of, scene, TABLES_CHANGELOG)
         await _sleep(scene, victim)
         late = scene.timeline.mark(f"{len(old)} old rows arrive", is_fault=False)
-        await asyncio.to_thread(_append, scene, old)
+        await asyncio.to_thread(late_rows.append, scene, TABLES_CHANGELOG, old)
         await scene.until(partial(_are_said_again, scene, late), "no owner said its rows again")
-        ends = await asyncio.to_thread(_append, scene, old)
+        ends = await asyncio.to_thread(late_rows.append, scene, TABLES_CHANGELOG, old)
         mark, pids = scene.kill(*WORKERS)
         await scene.back(pids)
         await scene.served(mark)
@@ -77,30 +67,6 @@ async def _stale_rows(scene: Scene) -> None:
 
 def _are_said_again(scene: Scene, late: Mark) -> bool:
     return any(scene.said(name, "a stranger wrote rows", late) for name in WORKERS)
-
-
-def _rows(scene: Scene) -> Mapping[bytes, Written]:
-    """Each table's last row."""
-    topic = Topic(scene.stack.settings.kafka_bootstrap, TABLES_CHANGELOG)
-    try:
-        return {record.key(): Written(record.partition(), record.value()) for record in topic.read()}
-    finally:
-        topic.close()
-
-
-def _append(scene: Scene, rows: Mapping[bytes, Written]) -> Mapping[int, int]:
-    """Append rows to the changelog; the ends of its partitions behind them."""
-    bootstrap = scene.stack.settings.kafka_bootstrap
-    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all"})
-    for key, row in rows.items():
-        producer.produce(TABLES_CHANGELOG, row.value, key, row.partition)
-    if producer.flush(DELIVERED_WITHIN):
-        raise NotHealedError("the old rows were not taken by Kafka")
-    topic = Topic(bootstrap, TABLES_CHANGELOG)
-    try:
-        return topic.ends()
-    finally:
-        topic.close()
 
 
 def _is_compacted(scene: Scene, ends: Mapping[int, int]) -> bool:
