@@ -97,6 +97,15 @@ def event_of(table: str, client_id: str, offset: int) -> bytes:
     return encode(OrderPlaced(the_id, client_id, table, 1, 1, (line,), 550, "EUR", placed_at, offset))
 
 
+def stop_the_kitchen(stack: Stack) -> None:
+    """Returns once its worker has ended."""
+    stack.command("scale", "kitchen=0")
+    deadline = time.monotonic() + WITHIN
+    while "kitchen-1" in stack.status():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def skip_for_the_kitchen(stack: Stack) -> None:
     """Commit for the kitchen, which does not run, that it has done what it has not."""
     consumer = ck.Consumer({"bootstrap.servers": stack.settings.kafka_bootstrap, "group.id": KITCHEN_APP})
@@ -213,7 +222,7 @@ def test_kafka_and_the_ledger_may_go_away_and_the_auditor_goes_on(stack: Stack) 
 
 def test_while_there_is_no_kitchen_its_orders_are_behind_and_not_lost(stack: Stack) -> None:
     before = until(stack, all_verified)
-    stack.command("scale", "kitchen=0")
+    stop_the_kitchen(stack)
     try:
         place(stack)
         found = until(stack, lambda found: found["tickets_behind_orders"] == ORDERS)
@@ -232,7 +241,7 @@ def test_while_there_is_no_kitchen_its_orders_are_behind_and_not_lost(stack: Sta
 
 def test_an_order_without_its_tickets_is_lost_until_it_has_them(stack: Stack) -> None:
     until(stack, all_verified)
-    stack.command("scale", "kitchen=0")
+    stop_the_kitchen(stack)
     try:
         table = place(stack, orders=2)
         until(stack, lambda found: found["tickets_behind_orders"] == 2)
