@@ -111,7 +111,11 @@ class CloseSession(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="t
 
 
 class NoteCancelled(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="NoteCancelled"):
-    """The kitchen has cancelled an order of this table's session, which stood at `version` and cost `total`."""
+    """The kitchen has cancelled an order of this table's session, which stood at `version` and cost `total`.
+
+    `at` is when it decided so, `placed_at` when the order was placed: who keeps orders by their time finds it by that.
+    0 is not told.
+    """
 
     table: Name
     session: Count
@@ -119,6 +123,7 @@ class NoteCancelled(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
     version: Count
     total: Amount
     at: Moment
+    placed_at: Moment = 0
     trace: Trace = ""
     schema: int = msgspec.field(default_factory=_this_schema)
 
@@ -172,7 +177,8 @@ class SessionClosed(msgspec.Struct, frozen=True, tag_field="type", tag="SessionC
 class OrderCancelled(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="OrderCancelled"):
     """An order will not be cooked, and is not to be paid; the table's version stays. It comes after its OrderPlaced.
 
-    `at` is when the kitchen decided so (log time, ms, UTC).
+    `at` is when the kitchen decided so (log time, ms, UTC), `placed_at` and `total` are the order's. It may come more
+    than once, and says the same.
     """
 
     table: Name
@@ -181,6 +187,7 @@ class OrderCancelled(msgspec.Struct, frozen=True, omit_defaults=True, tag_field=
     version: Count
     total: Amount
     at: Moment
+    placed_at: Moment = 0
     trace: Trace = ""
     schema: int = msgspec.field(default_factory=_this_schema)
 
@@ -281,7 +288,10 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
 
 
 class TableState(msgspec.Struct, frozen=True):
-    """How a table stands, from its owner's row; `session` 0: none yet. `total` is the session's, in minor units."""
+    """How a table stands, from its owner's row; `session` 0: none yet. `total` is the session's, in minor units.
+
+    `cancelled` are the versions of the session's orders that were cancelled.
+    """
 
     table: str
     session: int
@@ -289,6 +299,7 @@ class TableState(msgspec.Struct, frozen=True):
     version: int
     total: int
     opened_at: int
+    cancelled: tuple[int, ...] = ()
 
 
 def order_placed(command: PlaceOrder, version: int, offset: int, time: int) -> OrderPlaced:
@@ -305,6 +316,20 @@ def order_placed(command: PlaceOrder, version: int, offset: int, time: int) -> O
         placed_at=time,
         offset=offset,
         note=command.note,
+        trace=command.trace,
+    )
+
+
+def order_cancelled(command: NoteCancelled) -> OrderCancelled:
+    """The event of a cancelled order: the same each time that its command is read."""
+    return OrderCancelled(
+        table=command.table,
+        session=command.session,
+        order_id=command.order_id,
+        version=command.version,
+        total=command.total,
+        placed_at=command.placed_at,
+        at=command.at,
         trace=command.trace,
     )
 
@@ -349,6 +374,8 @@ def decode_command(data: bytes | None) -> Command:
         raise BadMessageError(f"not a command: {len(data)} bytes, at most {MAX_COMMAND_BYTES} are allowed")
     if isinstance(command, PlaceOrder) and not are_ids(command.order_id, command.fingerprint):
         raise BadMessageError(f"not a command: {command.order_id!r} or {command.fingerprint!r} is no id or fingerprint")
+    if isinstance(command, NoteCancelled) and not is_order_id(command.order_id):
+        raise BadMessageError(f"not a command: {command.order_id!r} is no order id")
     return command
 
 
@@ -360,7 +387,7 @@ def decode_event(data: bytes | None) -> Event:
         BadMessageError: it is none.
     """
     event = _decode(_events, data, "an event")
-    if isinstance(event, OrderPlaced) and not is_order_id(event.order_id):
+    if isinstance(event, OrderPlaced | OrderCancelled) and not is_order_id(event.order_id):
         raise BadMessageError(f"not an event: {event.order_id!r} is no order id")
     if not is_table(event.table):
         raise BadMessageError(f"not an event: {event.table!r} is no table number")

@@ -296,6 +296,12 @@ MENU_CHANGE = Metric(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
 MENU_STREAMS = Metric("gauge", "menu_streams", "connections", "Pads that follow the menu at this worker")
+TABLE_STREAMS = Metric(
+    "gauge",
+    "table_streams",
+    "connections",
+    "Pads that follow their table's orders at this worker, by way of the kitchen",
+)
 MENU = (MENU_ANSWERED, MENU_REVISION, MENU_DOUBT, MENU_LOADED, MENU_CHANGE, MENU_STREAMS)
 
 # ── the kitchen ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -360,11 +366,21 @@ MACHINES = (
     PARTITIONS,
 )
 
-ALL = (*AUDIT, *ORDERS, *LIMITS, *STREAMS, *STORES, *BREAKERS, *MENU, *KITCHEN, *MACHINES)
+ALL = (*AUDIT, *ORDERS, *LIMITS, *STREAMS, *STORES, *BREAKERS, *MENU, TABLE_STREAMS, *KITCHEN, *MACHINES)
 
 # What each kind of process serves. The ledger has no tables to recover, and asks no Redis.
 SERVED: Mapping[str, tuple[Metric, ...]] = {
-    "orders": (*ORDERS, *LIMITS, *MENU, *STREAMS, *BREAKERS, CASSANDRA_CALLS, CASSANDRA_CALL, REDIS_CALLS),
+    "orders": (
+        *ORDERS,
+        *LIMITS,
+        *MENU,
+        TABLE_STREAMS,
+        *STREAMS,
+        *BREAKERS,
+        CASSANDRA_CALLS,
+        CASSANDRA_CALL,
+        REDIS_CALLS,
+    ),
     "ledger": (
         *(metric for metric in STREAMS if metric not in (RECOVERY, RECOVERED, CHANGELOG)),
         *(metric for metric in STORES if metric is not REDIS_CALLS),

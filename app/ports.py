@@ -158,14 +158,22 @@ class MenuEditor(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class KeptOrder:
+    """An order, and whether it was cancelled since, as far as that is known where it was found."""
+
+    order: OrderPlaced
+    is_cancelled: bool = False
+
+
 class OrderStore(Protocol):
     """Orders as the ledger has written them to Cassandra; it may lag."""
 
-    async def order(self, order_id: str) -> OrderPlaced | None:
+    async def order(self, order_id: str) -> KeptOrder | None:
         """The order with this id; UnavailableError while Cassandra is away."""
         ...
 
-    async def orders_of_session(self, table: str, session: int, after_version: int = 0) -> Sequence[OrderPlaced]:
+    async def orders_of_session(self, table: str, session: int, after_version: int = 0) -> Sequence[KeptOrder]:
         """A session's orders by version, those above `after_version`; UnavailableError while Cassandra is away."""
         ...
 

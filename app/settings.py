@@ -228,6 +228,9 @@ class Orders(Group):
     max_reads: int = Field(
         default=500, ge=1, description="reads of orders and tables that one worker works on; past it 503 at once"
     )
+    max_table_streams: int = Field(
+        default=2000, ge=0, description="pads that follow their table's orders at one worker; past it 503"
+    )
     max_connections: int = Field(
         default=4000,
         ge=1,

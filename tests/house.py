@@ -11,14 +11,15 @@ import aiohttp
 import jsonschema
 from aiohttp import web
 
+from app.adapters.owners import state_of
 from app.domain import decide as d
 from app.domain.claims import Claims, Role
 from app.domain.house_clock import HouseClock
 from app.domain.menu import Menu, MenuItem
 from app.domain.menu_edits import Edit, Edited, Refused, revised
 from app.domain.row import NO_ROW, Row
-from app.messages import Answer, CloseSession, Command, OpenSession, OrderPlaced, PlaceOrder, TableState
-from app.ports import OPEN_DOOR, UNLIMITED, Admission, Limiter, Revision, UnavailableError
+from app.messages import Answer, CancelOrder, CloseSession, Command, OpenSession, OrderPlaced, PlaceOrder, TableState
+from app.ports import OPEN_DOOR, UNLIMITED, Admission, KeptOrder, Limiter, Revision, UnavailableError
 from app.settings import Settings
 from app.web.internal import add_internal_routes
 from app.web.openapi import describe_api
@@ -108,17 +109,22 @@ class HouseStore:
     """Orders as the ledger has written them; tests take some away, or the whole store."""
 
     orders: dict[str, OrderPlaced] = field(default_factory=dict)
+    cancelled: set[str] = field(default_factory=set)
     away: bool = False
 
-    async def order(self, order_id: str) -> OrderPlaced | None:
+    async def order(self, order_id: str) -> KeptOrder | None:
         if self.away:
             raise UnavailableError("store is away")
-        return self.orders.get(order_id)
+        order = self.orders.get(order_id)
+        return None if order is None else self._kept(order)
 
-    async def orders_of_session(self, table: str, session: int, after_version: int = 0) -> Sequence[OrderPlaced]:
+    async def orders_of_session(self, table: str, session: int, after_version: int = 0) -> Sequence[KeptOrder]:
         if self.away:
             raise UnavailableError("store is away")
-        return of_session(self.orders.values(), table, session, after_version)
+        return [self._kept(order) for order in of_session(self.orders.values(), table, session, after_version)]
+
+    def _kept(self, order: OrderPlaced) -> KeptOrder:
+        return KeptOrder(order, order.order_id in self.cancelled)
 
 
 def of_session(orders: Any, table: str, session: int, after: int) -> list[OrderPlaced]:
@@ -199,7 +205,7 @@ class Owner:
         if self.away:
             raise UnavailableError("owner is away")
         row = self.rows.get(table, NO_ROW)
-        return TableState(table, row.session, row.is_open, row.version, row.total, row.opened_at)
+        return state_of(table, row)
 
     async def order(self, table: str | None, order_id: str) -> OrderPlaced | None:
         if self.away:
@@ -211,6 +217,32 @@ class Owner:
         if self.away:
             raise UnavailableError("owner is away")
         return of_session([] if self.forgotten else self.events, table, session, after_version)
+
+
+@dataclass
+class HouseKitchen:
+    """Answers as the test says; what it cancels is noted in the owner's row at once."""
+
+    owner: Owner
+    outcome: Any = "cancelled"
+    detail: str = ""
+    away: bool = False
+    asked: list[CancelOrder] = field(default_factory=list)
+    address: str = "unix:house"
+
+    def new_request_id(self) -> str:
+        return f"k{len(self.asked)}"
+
+    async def ask(self, command: Any) -> Answer:
+        if self.away:
+            raise UnavailableError("the kitchen is away")
+        self.asked.append(command)
+        if self.outcome == "cancelled":
+            at = d.At(len(self.owner.commands) + len(self.asked), 1_700_000_000_123)
+            decision = d.decide_cancelled(self.owner.rows[command.table], command, at)
+            assert isinstance(decision, d.Cancelled)
+            self.owner.rows[command.table] = decision.row
+        return Answer(command.request_id, self.outcome, detail=self.detail)
 
 
 @dataclass
@@ -254,12 +286,14 @@ class House:
         self.editor = HouseEditor(self.menu)
         self.store = HouseStore()
         self.owner = Owner(self.store)
+        self.kitchen = HouseKitchen(self.owner)
         self.watch = HouseWatch()
         self.not_ready: str | None = None
         self.checks = {"assigned": "ok", "lag": "partition 2 is 1200 records behind, for 12 s"}
         self.services = Services(
             settings=self.settings,
             edge=self.owner,
+            kitchen=self.kitchen,
             owners=self.owner,
             store=self.store,
             menu=self.menu,
@@ -291,6 +325,8 @@ class Reply:
 
 class Client:
     """Sends requests and holds every answer against the API description."""
+
+    application: web.Application  # of a house that is served here
 
     def __init__(self, url: str, settings: Settings) -> None:
         self.url = url
@@ -357,7 +393,7 @@ class HouseRows:
 
     def table(self, table: str) -> TableState:
         row = self._owner.rows.get(table, NO_ROW)
-        return TableState(table, row.session, row.is_open, row.version, row.total, row.opened_at)
+        return state_of(table, row)
 
     async def order(self, table: str, order_id: str) -> OrderPlaced | None:
         return await self._owner.order(table, order_id)
@@ -386,6 +422,7 @@ async def serving(house: House) -> AsyncIterator[Client]:
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         client = Client(f"http://127.0.0.1:{runner.addresses[0][1]}", house.settings)
+        client.application = application
         try:
             yield client
         finally:

@@ -37,14 +37,19 @@ class KafkaEdge:
         max_waiting: int,
         watch: OrderWatch = UNWATCHED,
         answered: Callable[[float], None] = lambda _: None,
+        otherwise: Callable[[Answer], None] = lambda _: None,
     ) -> None:
-        """`answered` hears with each answer when it was asked for, in s by the loop's clock."""
+        """`answered` hears with each answer when it was asked for, in s by the loop's clock.
+
+        `otherwise` is given the answers that nobody waits for here: another edge at the same address may.
+        """
         self.address = address
         self._commands = commands
         self._deadline = deadline
         self._max_waiting = max_waiting
         self._watch = watch
         self._answered = answered
+        self._otherwise = otherwise
         self._waiting: dict[str, tuple[float, asyncio.Future[Answer]]] = {}
         self._prefix = os.urandom(8).hex()
         self._count = 0
@@ -88,9 +93,10 @@ class KafkaEdge:
             self._waiting.pop(request_id, None)
 
     def resolve(self, answer: Answer) -> None:
-        """Give an answer to the request that waits for it; one that nobody waits for is dropped."""
+        """Give an answer to the request that waits for it; one that nobody waits for may be another edge's."""
         waiting = self._waiting.get(answer.request_id)
         if waiting is None or waiting[1].done():
+            self._otherwise(answer)
             return
         self._answered(waiting[0] - self._deadline)
         if answer.outcome == UNKNOWN:

@@ -1,6 +1,6 @@
 """Orders read from Cassandra, as the ledger wrote them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -8,9 +8,11 @@ import msgspec
 from app.adapters.breaker import UNGUARDED, Guard
 from app.adapters.cassandra import CassandraSession, milliseconds_of
 from app.messages import Line, OrderPlaced
+from app.ports import KeptOrder
 
 ORDER_COLUMNS = (
-    "order_id, client_order_id, table_number, session, version, lines, note, total, currency, placed_at, log_offset"
+    "order_id, client_order_id, table_number, session, version, lines, note, total, currency, placed_at, log_offset,"
+    " cancelled_at"
 )
 
 _lines = msgspec.json.Decoder(tuple[Line, ...])
@@ -30,21 +32,35 @@ class CassandraOrderStore:
             " WHERE table_number = ? AND session = ? AND version > ?"
         )
 
-    async def order(self, order_id: str) -> OrderPlaced | None:
+    async def order(self, order_id: str) -> KeptOrder | None:
         """The order with this id; UnavailableError while Cassandra is away."""
         rows = await self._guard.call(lambda: self._session.rows(self._by_id, (order_id,)))
-        return order_of_row(rows[0]) if rows else None
+        return next(_kept(rows), None)
 
-    async def orders_of_session(self, table: str, session: int, after_version: int = 0) -> Sequence[OrderPlaced]:
+    async def orders_of_session(self, table: str, session: int, after_version: int = 0) -> Sequence[KeptOrder]:
         """A session's orders by version, those above `after_version`; UnavailableError while Cassandra is away."""
         values = (table, session, after_version)
         rows = await self._guard.call(lambda: self._session.rows(self._by_session, values))
-        return [order_of_row(row) for row in rows]
+        return list(_kept(rows))
 
 
-def order_of_row(row: tuple[Any, ...]) -> OrderPlaced:
-    """The order of a row of `ORDER_COLUMNS`."""
-    order_id, client_order_id, table, session, version, lines, note, total, currency, placed_at, log_offset = row
+def _kept(rows: Iterable[tuple[Any, ...]]) -> Iterator[KeptOrder]:
+    for row in rows:
+        order = order_of_row(row)
+        if order is not None:
+            yield KeptOrder(order, cancelled_at_of_row(row) > 0)
+
+
+def cancelled_at_of_row(row: tuple[Any, ...]) -> int:
+    """When the order of a row of `ORDER_COLUMNS` was cancelled (ms since 1970, UTC); 0: it was not."""
+    return 0 if row[-1] is None else milliseconds_of(row[-1])
+
+
+def order_of_row(row: tuple[Any, ...]) -> OrderPlaced | None:
+    """The order of a row of `ORDER_COLUMNS`; None where only its cancel has been written yet."""
+    order_id, client_order_id, table, session, version, lines, note, total, currency, placed_at, log_offset, _ = row
+    if log_offset is None:
+        return None
     return OrderPlaced(
         order_id=order_id,
         client_order_id=client_order_id,

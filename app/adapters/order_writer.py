@@ -10,7 +10,7 @@ from cassandra.query import BatchStatement, BatchType
 
 from app.adapters.cassandra import CassandraSession, Statement
 from app.domain.business_day import BusinessDays
-from app.messages import Event, OrderPlaced, SessionOpened
+from app.messages import Event, OrderCancelled, OrderPlaced, SessionOpened
 from app.ports import UnavailableError
 from app.settings import Settings
 
@@ -18,9 +18,9 @@ log = structlog.get_logger(__name__)
 
 # Cells are ordered by the event, never by a machine's clock: Cassandra keeps the cell with the highest timestamp, and
 # the first event of a (table, session, version) counts, so an event's timestamp falls as its command's offset rises
-# (for a session: as its log time rises). Written twice, late or in another order, the tables end up the same; a later
-# event that says something else changes no cell. Microseconds since 1970 on a clock are above all of these (this is
-# the year 2001), so that an operator's DELETE counts.
+# (for a session or a cancel: as its log time rises). Written twice, late or in another order, the tables end up the
+# same; a later event that says something else changes no cell. Microseconds since 1970 on a clock are above all of
+# these (this is the year 2001), so that an operator's DELETE counts.
 FIRST = 10**15
 
 # Small enough to stay far below what Cassandra refuses (50 KiB), large enough that a request's own cost is shared.
@@ -40,6 +40,7 @@ _BRIEF = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
 )
 _SESSION = "INSERT INTO sessions (table_number, session, {}) VALUES (?, ?, ?) USING TIMESTAMP ?"
+_CANCEL = "UPDATE {} USING TIMESTAMP ? SET cancelled_at = ? WHERE {}"
 
 _encode = msgspec.json.Encoder().encode
 _table_and_session = attrgetter("table", "session")
@@ -57,6 +58,13 @@ class CassandraOrderWriter:
         self._by_id = session.prepare(f"INSERT INTO orders_by_id {_WHOLE}")
         self._by_session = session.prepare(f"INSERT INTO orders_by_session {_WHOLE}")
         self._by_day = session.prepare(f"INSERT INTO orders_by_day {_BRIEF}")
+        self._cancel_by_id = session.prepare(_CANCEL.format("orders_by_id", "order_id = ?"))
+        self._cancel_by_session = session.prepare(
+            _CANCEL.format("orders_by_session", "table_number = ? AND session = ? AND version = ?")
+        )
+        self._cancel_by_day = session.prepare(
+            _CANCEL.format("orders_by_day", "day = ? AND slot = ? AND placed_at = ? AND order_id = ?")
+        )
         self._opened = session.prepare(_SESSION.format("opened_at"))
         self._closed = session.prepare(_SESSION.format("closed_at"))
         self._ping = session.prepare("SELECT key FROM system.local")
@@ -102,6 +110,8 @@ class CassandraOrderWriter:
 
     def _rows(self, event: Event) -> tuple[Rows, int]:
         """An event's rows and about how many bytes they take."""
+        if isinstance(event, OrderCancelled):
+            return self._cancel_rows(event), ORDER_BYTES
         if not isinstance(event, OrderPlaced):
             statement = self._opened if isinstance(event, SessionOpened) else self._closed
             return [(statement, (event.table, event.session, event.at, FIRST - event.at))], ORDER_BYTES
@@ -136,6 +146,18 @@ class CassandraOrderWriter:
         )
         rows: Rows = [(self._by_id, whole), (self._by_session, whole), (self._by_day, brief)]
         return rows, ORDER_BYTES + 2 * (len(lines) + len(event.note.encode()))
+
+    def _cancel_rows(self, event: OrderCancelled) -> Rows:
+        """The mark in each table that tells of the order; it may come before the order's own row."""
+        mark = (FIRST - event.at, event.at)
+        rows: Rows = [
+            (self._cancel_by_id, (*mark, event.order_id)),
+            (self._cancel_by_session, (*mark, event.table, event.session, event.version)),
+        ]
+        if event.placed_at:
+            key = (*self._days.slot(event.placed_at), event.placed_at, event.order_id)
+            rows.append((self._cancel_by_day, (*mark, *key)))
+        return rows
 
     async def _write(self, rows: Rows, size: int) -> None:
         async with self._limit:

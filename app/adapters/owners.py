@@ -10,7 +10,7 @@ from aiokafka.partitioner import murmur2
 from faust.types import TP
 from yarl import URL
 
-from app.domain.row import NO_ROW
+from app.domain.row import NO_ROW, Row
 from app.messages import BadMessageError, OrderPlaced, PlaceOrder, TableState, decode_command, order_placed
 from app.ports import LogReader, UnavailableError
 from app.tables.lookup import Place, find_order, orders_of_session
@@ -32,6 +32,11 @@ _state = msgspec.json.Decoder(TableState)
 def partition_of(table: str, partitions: int) -> int:
     """The partition of a table's commands: Kafka's own partitioner."""
     return int((murmur2(table.encode()) & POSITIVE) % partitions)
+
+
+def state_of(table: str, row: Row) -> TableState:
+    """How a table stands whose row this is."""
+    return TableState(table, row.session, row.is_open, row.version, row.total, row.opened_at, row.cancelled)
 
 
 class OwnRows:
@@ -68,7 +73,7 @@ class OwnRows:
         """How the table stands; UnavailableError where another worker may own it."""
         partition = self._certain(table)
         row = self._rows.rows(partition).get(table, NO_ROW)
-        return TableState(table, row.session, row.is_open, row.version, row.total, row.opened_at)
+        return state_of(table, row)
 
     async def order(self, table: str, order_id: str) -> OrderPlaced | None:
         """An accepted order of the table; UnavailableError where another worker may own it."""

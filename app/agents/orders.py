@@ -20,6 +20,7 @@ from app.messages import (
     CloseSession,
     Command,
     NewerSchemaError,
+    NoteCancelled,
     Nothing,
     OpenSession,
     PlaceOrder,
@@ -212,6 +213,9 @@ class OrdersAgent:
             partition.complete_later(at, command.reply_to, await self._open(partition, command, at))
         elif isinstance(command, CloseSession):
             partition.complete_later(at, command.reply_to, self._close(partition, command, at))
+        elif isinstance(command, NoteCancelled):
+            self._cancel(partition, command, at)
+            partition.complete_later(at, "", None)
         else:
             partition.complete_later(at, "", None)
 
@@ -223,7 +227,7 @@ class OrdersAgent:
                 self._check_table(partition, command)
         return command
 
-    def _check_table(self, partition: Partition, command: Asked) -> None:
+    def _check_table(self, partition: Partition, command: Asked | NoteCancelled) -> None:
         """No table gets its first row where another worker may own it: it would have two logs."""
         if not is_table(command.table):
             raise BadMessageError(f"{command.table!r} is no table number")
@@ -300,6 +304,16 @@ class OrdersAgent:
         partition.write_event(table, SessionClosed(table, decision.session, at.time))
         partition.send_missing_chunks(table, decision.row)
         return _session_answer(command, "closed", decision.row)
+
+    def _cancel(self, partition: Partition, command: NoteCancelled, at: At) -> None:
+        """Nobody waits: who asked had an answer from the kitchen."""
+        table = command.table
+        decision = rules.decide_cancelled(partition.row(table), command, at)
+        if isinstance(decision, rules.NothingCancelled):
+            log.warning("there is no such order to cancel", order_id=command.order_id, table=table, offset=at.offset)
+            return
+        partition.write_row(table, decision.row)
+        partition.write_event(table, messages.order_cancelled(command))
 
     # ── acknowledgements ──────────────────────────────────────────────────────────────────────────────────────────────
 

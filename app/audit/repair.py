@@ -100,6 +100,8 @@ def raise_ends(settings: Settings, say: Callable[[str], None]) -> int:
 def append_lost_events(settings: Settings) -> int:
     """Append the events of orders that stand in Cassandra and, young as they are, should stand in the log; how many.
 
+    A cancelled one's cancel goes behind it.
+
     A consumer that has them already takes them for what they are: the same once more.
 
     Raises:

@@ -12,11 +12,11 @@ from cassandra.connection import ConnectionException
 from cassandra.query import PreparedStatement, SimpleStatement
 
 from app.adapters.cassandra import describe, new_cluster
-from app.adapters.order_store import ORDER_COLUMNS, order_of_row
+from app.adapters.order_store import ORDER_COLUMNS, cancelled_at_of_row, order_of_row
 from app.audit.log import AuditError
 from app.audit.orders import Found, Order, Place, id_of, of_brief, of_whole
 from app.domain.business_day import BusinessDays
-from app.messages import OrderPlaced
+from app.messages import OrderCancelled, OrderPlaced
 from app.settings import Settings
 
 PAGE = 5000
@@ -29,13 +29,19 @@ IDS_AT_ONCE = 25  # of one look: each is a partition of its own
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
-_BY_ID = "SELECT order_id FROM orders_by_id WHERE order_id = %s"
+_BY_ID = "SELECT order_id, log_offset FROM orders_by_id WHERE order_id = %s"
 _PLACE = "table_number, session, version, order_id, total, currency, placed_at"
 _WHOLE = f"{_PLACE}, client_order_id, lines, note, log_offset"
 
 
+class _NoOrderYetError(ValueError):
+    """A row that an order's cancel has made before the order itself: as good as none."""
+
+
 def _brief(row: tuple[Any, ...]) -> tuple[Place, Found]:
     table, session, version, order_id, total, currency, placed_at = row
+    if currency is None:
+        raise _NoOrderYetError
     if placed_at is None:
         raise ValueError("placed_at is missing")
     at = (placed_at.replace(tzinfo=UTC) - EPOCH) // MILLISECOND
@@ -96,20 +102,27 @@ class Store:
             for row in self._session.execute(query):
                 try:
                     yield decode(row)
+                except _NoOrderYetError:
+                    continue
                 except (ValueError, TypeError) as error:
                     yield f"{table}: a row that is no order ({error}): {row[:4]}"
         except FAILURES as error:
             raise AuditError(f"Cassandra, {table}: {describe(error)}") from error
 
-    def events(self) -> Iterator[OrderPlaced]:
-        """Every order as its event told it, those of a session by their versions.
+    def events(self) -> Iterator[OrderPlaced | OrderCancelled]:
+        """Every order as its event told it, those of a session by their versions; a cancelled one's cancel follows it.
 
         Raises:
             AuditError: Cassandra does not answer.
         """
         query = SimpleStatement(f"SELECT {ORDER_COLUMNS} FROM orders_by_session", fetch_size=PAGE)  # noqa: S608 - ours
         try:
-            yield from map(order_of_row, self._session.execute(query))
+            for row in self._session.execute(query):
+                order = order_of_row(row)
+                if order is not None:
+                    yield order
+                    if at := cancelled_at_of_row(row):
+                        yield _cancel_of(order, at)
         except FAILURES as error:
             raise AuditError(f"Cassandra, orders_by_session: {describe(error)}") from error
 
@@ -121,7 +134,7 @@ class Store:
         """
         try:
             answers = [self._session.execute_async(_BY_ID, (order_id,)) for order_id in order_ids]
-            return {row[0] for answer in answers for row in answer.result()}
+            return {row[0] for answer in answers for row in answer.result() if row[1] is not None}
         except FAILURES as error:
             raise AuditError(f"Cassandra, orders_by_id: {describe(error)}") from error
 
@@ -189,6 +202,18 @@ class Store:
     def close(self) -> None:
         """Let go of Cassandra."""
         self._cluster.shutdown()
+
+
+def _cancel_of(order: OrderPlaced, at: int) -> OrderCancelled:
+    return OrderCancelled(
+        table=order.table,
+        session=order.session,
+        order_id=order.order_id,
+        version=order.version,
+        total=order.total,
+        placed_at=order.placed_at,
+        at=at,
+    )
 
 
 def _key(table: str, place: Place, found: Found) -> Place | str:

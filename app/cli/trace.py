@@ -97,6 +97,8 @@ def as_dict(trace: Trace) -> dict[str, object]:
 def lines(trace: Trace) -> Iterator[str]:
     """The trace for people."""
     became = f"{trace.outcome} as version {trace.version}" if trace.version else trace.outcome
+    if trace.cancelled_at:
+        became += f", cancelled at {_iso(trace.cancelled_at)}"
     yield plain(f"order {trace.order_id}: {became}")
     yield plain(
         f"table {trace.table}, session {trace.session}, its pad's id {trace.client_order_id}, "

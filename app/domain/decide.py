@@ -46,6 +46,17 @@ class OfSession(Protocol):
     def session(self) -> int: ...
 
 
+class OfOrder(Protocol):
+    """A command that tells of an order by its place."""
+
+    @property
+    def session(self) -> int: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class At:
     """Where and when a command stands in its log: offset, and log time in ms."""
@@ -118,8 +129,22 @@ class SessionUnchanged:
     row: Row
 
 
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """An order was cancelled: the event goes out, and `row`. `again`: it was so before, and the row is as it was."""
+
+    row: Row
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NothingCancelled:
+    """There is no such order."""
+
+
 OrderDecision = Accepted | Replayed | IdReused | SessionClosed | InvalidItem | VersionConflict | RefusedBefore
 SessionDecision = SessionChanged | SessionUnchanged
+CancelDecision = Cancelled | NothingCancelled
 
 
 def decide(row: Row, chunks: Collection[Chunk], command: Placing, at: At) -> OrderDecision:
@@ -221,3 +246,24 @@ def decide_close(row: Row, command: OfSession, at: At) -> SessionDecision:
     if 0 < command.session < row.session or (command.session == row.session and not row.is_open):
         return SessionChanged(row, command.session, again=True)
     return SessionUnchanged(row)
+
+
+def decide_cancelled(row: Row, command: OfOrder, at: At) -> CancelDecision:
+    """Decide on what the kitchen says was cancelled: it alone knows whether that was possible."""
+    if 0 < command.session < row.session:
+        return Cancelled(row, again=True)  # the party has left: its row is gone, and the event is for who keeps orders
+    if command.session != row.session or command.version < 1:
+        return NothingCancelled()
+    if command.version in row.cancelled:
+        return Cancelled(row, again=True)
+    # Read before, and not cancelled then: the row had not come to this version.
+    if at.offset <= row.offset or command.version > row.version:
+        return NothingCancelled()
+    after = replace(
+        row,
+        total=row.total - command.total,
+        offset=at.offset,
+        time=max(row.time, at.time),
+        cancelled=tuple(sorted((*row.cancelled, command.version))),
+    )
+    return Cancelled(after)

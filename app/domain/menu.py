@@ -99,6 +99,13 @@ class MenuItem:
         prices = self.modifier_prices
         return self.price + sum([prices.get(modifier, 0) for modifier in modifiers])
 
+    def names_of(self, modifiers: Sequence[str]) -> tuple[str, ...]:
+        """The names of these modifiers in the menu's own language; one that there is not is left out."""
+        if not modifiers:
+            return ()
+        names = {modifier.id: modifier.name for group in self.groups for modifier in group.modifiers}
+        return tuple(names[modifier] for modifier in modifiers if modifier in names)
+
     def wrong_choice(self, modifiers: Sequence[str]) -> str:
         """Why one cannot have the dish with these modifiers; empty where one can."""
         if not (self.groups or modifiers):

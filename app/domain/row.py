@@ -14,11 +14,16 @@ ID_BYTES = 32
 CHUNK_IDS = 8
 CHUNK_BYTES = CHUNK_IDS * ID_BYTES
 
-FORMAT = 2  # 1 had chunks of 32 ids
+# 1 had chunks of 32 ids; 3 is 2 and the cancelled versions. A row without any is written as 2: no larger, and whoever
+# goes back to a release that knows no cancelling has lost few rows if any.
+FORMAT = 3
+PLAIN_FORMAT = 2  # chunks', too
+_FORMATS = (PLAIN_FORMAT, FORMAT)
 
 # format, open, session, version, base, placed in all sessions, total, offset, opened at offset, log time, opened at
 _HEAD = struct.Struct(">BBIQQQqqqqq")
 _OFFSET, _OFFSET_AT = struct.Struct(">q"), struct.calcsize(">BBIQQQq")
+_COUNT = struct.Struct(">I")  # of cancelled versions, which stand behind it, 4 bytes each, and before the ids
 _ID = struct.Struct(">16s8sq")
 _CHUNK_HEAD = struct.Struct(">Bq")
 
@@ -42,7 +47,8 @@ class Row:
 
     `session` is 0 before the first; `version` counts the session's accepted orders, `placed` those of all sessions;
     `total` is the session's sum in minor units; `offset` is that of the last command that changed the row and `time`
-    the highest log time seen by then (ms); `ids` are the accepted ids from version `base` on.
+    the highest log time seen by then (ms); `ids` are the accepted ids from version `base` on. `cancelled` are the
+    versions of the session's orders that were cancelled, rising: `version` and `placed` count them, `total` does not.
     """
 
     session: int = 0
@@ -56,6 +62,7 @@ class Row:
     time: int = 0
     opened_at: int = 0
     ids: bytes = b""
+    cancelled: tuple[int, ...] = ()
 
     def find(self, id_hash: bytes) -> AcceptedId | None:
         """The accepted id with this hash among those that the row still holds."""
@@ -77,9 +84,10 @@ class Row:
 
     def encode(self) -> bytes:
         """The row as bytes."""
+        cancelled = self.cancelled
         return (
             _HEAD.pack(
-                FORMAT,
+                FORMAT if cancelled else PLAIN_FORMAT,
                 self.is_open,
                 self.session,
                 self.version,
@@ -91,6 +99,7 @@ class Row:
                 self.time,
                 self.opened_at,
             )
+            + (struct.pack(f">{1 + len(cancelled)}I", len(cancelled), *cancelled) if cancelled else b"")
             + self.ids
         )
 
@@ -101,12 +110,37 @@ class Row:
         Raises:
             BadRowError: they are none, or of another format.
         """
-        if len(data) < _HEAD.size or data[0] != FORMAT or (len(data) - _HEAD.size) % ID_BYTES:
-            raise BadRowError(_what_else("row", data))
+        if len(data) < _HEAD.size or data[0] not in _FORMATS:
+            raise BadRowError(_what_else("row", data, FORMAT))
+        cancelled, start = _cancelled(data) if data[0] == FORMAT else ((), _HEAD.size)
+        if start > len(data) or (len(data) - start) % ID_BYTES:
+            raise BadRowError(_what_else("row", data, FORMAT))
         _, is_open, *rest = _HEAD.unpack_from(data)
         session, version, base, placed, total, offset, opened_offset, time, opened_at = rest
-        ids = data[_HEAD.size :]
-        return Row(session, bool(is_open), version, base, placed, total, offset, opened_offset, time, opened_at, ids)
+        return Row(
+            session,
+            bool(is_open),
+            version,
+            base,
+            placed,
+            total,
+            offset,
+            opened_offset,
+            time,
+            opened_at,
+            data[start:],
+            cancelled,
+        )
+
+
+def _cancelled(data: bytes) -> tuple[tuple[int, ...], int]:
+    """The cancelled versions of a row's bytes, and where its ids begin: past the end where not all are there."""
+    start = _HEAD.size + _COUNT.size
+    if len(data) < start:
+        return (), start
+    (count,) = _COUNT.unpack_from(data, _HEAD.size)
+    end = start + count * _COUNT.size
+    return (struct.unpack_from(f">{count}I", data, start) if end <= len(data) else ()), end
 
 
 NO_ROW = Row()
@@ -118,8 +152,8 @@ def row_offset(data: bytes) -> int:
     Raises:
         BadRowError: they are none, or of another format.
     """
-    if len(data) < _HEAD.size or data[0] != FORMAT:
-        raise BadRowError(_what_else("row", data))
+    if len(data) < _HEAD.size or data[0] not in _FORMATS:
+        raise BadRowError(_what_else("row", data, FORMAT))
     offset: int = _OFFSET.unpack_from(data, _OFFSET_AT)[0]
     return offset
 
@@ -143,7 +177,7 @@ class Chunk:
 
     def encode(self) -> bytes:
         """The chunk as bytes; its number stands in its key."""
-        return _CHUNK_HEAD.pack(FORMAT, self.stamp) + self.ids
+        return _CHUNK_HEAD.pack(PLAIN_FORMAT, self.stamp) + self.ids
 
     @staticmethod
     def decode(number: int, data: bytes) -> "Chunk":
@@ -153,19 +187,19 @@ class Chunk:
             BadRowError: they are none, or of another format.
         """
         size = len(data) - _CHUNK_HEAD.size
-        if not 0 <= size <= CHUNK_BYTES or data[0] != FORMAT or size % ID_BYTES:
-            raise BadRowError(_what_else("chunk", data))
+        if not 0 <= size <= CHUNK_BYTES or data[0] != PLAIN_FORMAT or size % ID_BYTES:
+            raise BadRowError(_what_else("chunk", data, PLAIN_FORMAT))
         return Chunk(number, _CHUNK_HEAD.unpack_from(data)[1], data[_CHUNK_HEAD.size :])
 
 
-def _what_else(what: str, data: bytes) -> str:
-    """What bytes are that are no row or chunk of this format, and what to do."""
-    if data and 0 < data[0] < FORMAT:
+def _what_else(what: str, data: bytes, newest: int) -> str:
+    """What bytes are that are no row or chunk of a format known here, and what to do."""
+    if data and 0 < data[0] < PLAIN_FORMAT:
         return (
-            f"a {what} of format {data[0]}, from an older version of this program; this one reads format {FORMAT} "
-            "only. Go back to that version, or begin with empty state"
+            f"a {what} of format {data[0]}, from an older version of this program; this one reads formats from "
+            f"{PLAIN_FORMAT} on. Go back to that version, or begin with empty state"
         )
-    if data and FORMAT < data[0] < 32:
+    if data and newest < data[0] < 32:
         return f"a {what} of format {data[0]}, from a newer version of this program: upgrade this worker"
     return f"no {what}: {data[:16].hex()}… ({len(data)} bytes). It was damaged: restore the topic"
 

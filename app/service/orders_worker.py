@@ -52,10 +52,18 @@ from app.service.streams import Streams
 from app.settings import Settings
 from app.tables.recovery import BatchRecovery
 from app.tables.rows import ChunkTable, RowTable
-from app.topics import ORDER_COMMANDS, ORDER_IDS, ORDER_IDS_CHANGELOG, ORDERS_APP, TABLES, TABLES_CHANGELOG
+from app.topics import (
+    KITCHEN_COMMANDS,
+    ORDER_COMMANDS,
+    ORDER_IDS,
+    ORDER_IDS_CHANGELOG,
+    ORDERS_APP,
+    TABLES,
+    TABLES_CHANGELOG,
+)
 from app.web.crowd import CROWD
 from app.web.internal import add_internal_routes
-from app.web.routes import MENU_STREAM, READING, add_routes
+from app.web.routes import MENU_STREAM, READING, TABLE_STREAM, add_routes
 from app.web.services import Services
 
 log = structlog.get_logger(__name__)
@@ -111,8 +119,16 @@ class OrdersService:
         address = settings.link_address(self.name)
         orders = settings.orders
         self.admission = OrderAdmission(admission.rules_of(settings.admission), self.streams.oldest)
+        self.kitchen_commands = KafkaCommands(settings, KITCHEN_COMMANDS)
+        self.kitchen = KafkaEdge(self.kitchen_commands, address, orders.view_deadline, orders.max_waiting)
         self.edge = KafkaEdge(
-            self.commands, address, orders.view_deadline, orders.max_waiting, self.watch, self.admission.answered
+            self.commands,
+            address,
+            orders.view_deadline,
+            orders.max_waiting,
+            self.watch,
+            self.admission.answered,
+            self.kitchen.resolve,
         )
         self.link = Link(address, partial(link_key, settings.keys_dir), self.edge.resolve)
         self.heartbeat = Heartbeat(settings)
@@ -163,6 +179,7 @@ class OrdersService:
         services = Services(
             settings=self.settings,
             edge=self.edge,
+            kitchen=self.kitchen,
             owners=self.owners,
             store=CassandraOrderStore(self.cassandra, self.cassandra_breaker),
             menu=self.menu,
@@ -180,6 +197,8 @@ class OrdersService:
         add_routes(app.web.web_app, services)
         stream = app.web.web_app[MENU_STREAM]
         self.kept.gauge(metrics.MENU_STREAMS).set_function(lambda: stream.connected)
+        relay = app.web.web_app[TABLE_STREAM]
+        self.kept.gauge(metrics.TABLE_STREAMS).set_function(lambda: relay.connected)
         self._bound_connections()
         add_internal_routes(app.web.web_app, self.own, self.tokens)
         app.agent(app.topic(ORDER_COMMANDS, key_type=bytes, value_type=bytes), name="orders", concurrency=1)(
@@ -278,6 +297,7 @@ class OrdersService:
         self.watchdog.start()
         self.writer.bind(loop)
         self.commands.bind(loop)
+        self.kitchen_commands.bind(loop)
         await self.link.start()
         self.cassandra.start()
         self.menu.start()
@@ -340,9 +360,10 @@ class OrdersService:
         if self._shared is not None:
             await self._shared.stop()
         self.app.web.web_app[MENU_STREAM].stop()
+        self.app.web.web_app[TABLE_STREAM].stop()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.settings.orders.stop_grace
-        while (self.edge.waiting or self.agent.in_flight) and loop.time() < deadline:  # noqa: ASYNC110
+        while (self.edge.waiting or self.kitchen.waiting or self.agent.in_flight) and loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(POLL_SECONDS)
         log.info("drained", worker=self.name, unanswered=self.edge.waiting, undecided=self.agent.in_flight)
 
@@ -361,6 +382,7 @@ class OrdersService:
         self.journal.flush()
 
     def _stop_writers(self) -> None:
+        self.kitchen_commands.stop(1.0)
         left = self.commands.stop(1.0) + self.writer.stop(self.settings.orders.stop_grace) + self.dead_letters.stop(1.0)
         if left:
             log.warning("records were not delivered; the next owner reads their commands again", count=left)

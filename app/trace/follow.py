@@ -8,14 +8,17 @@ from typing import Protocol, TypeVar
 
 from app.adapters.journal import quoted
 from app.audit.log import AuditError
+from app.clock import wall_clock
 from app.messages import OrderPlaced, PlaceOrder
 from app.topics import KITCHEN_TICKETS, ORDER_COMMANDS, ORDER_EVENTS, TABLES_CHANGELOG
 from app.trace.lines import ACKNOWLEDGED, ANSWERED, DECIDED, JOURNAL, WRITTEN, Line, acknowledgement, search
-from app.trace.log import WINDOW_MS, Command, Event
+from app.trace.log import WINDOW_MS, Cancel, Command, Event
 from app.trace.records import Found
 from app.trace.tickets import Ticket, firsts, lacking, words
 
 T = TypeVar("T")
+
+UNWRITTEN_MS = 600_000  # back from now, in which Cassandra may lack a cancel that the log tells of
 
 NO_LINE = {
     ANSWERED: "no view tells of an answer: its worker ended meanwhile and the pad asks again, or the log is gone",
@@ -36,6 +39,7 @@ class Log(Protocol):
     def first_command(self, needle: str, since: int, is_wanted: Callable[[PlaceOrder], bool]) -> Command | None: ...
     def first_event(self, order_id: str, since: int) -> Event | None: ...
     def event(self, order_id: str, partition: int, since: int, after: int) -> Event | None: ...
+    def cancels(self, order_id: str, partition: int, since: int, until: int | None) -> list[Cancel]: ...
     def row(self, table: str, partition: int, since: int, offset: int) -> tuple[Found | None, int]: ...
     def tickets(self, order_id: str, partition: int, since: int) -> list[Ticket]: ...
     def ledger_is_past(self, partition: int, offset: int) -> bool: ...
@@ -45,7 +49,7 @@ class Log(Protocol):
 class Store(Protocol):
     """What is asked of Cassandra: see app/trace/store.py."""
 
-    def order(self, wanted: str) -> OrderPlaced | None: ...
+    def order(self, wanted: str) -> tuple[OrderPlaced, int] | None: ...
     def order_ids(self, table: str, client_order_id: str) -> list[str]: ...
     def tables(self, event: OrderPlaced) -> dict[str, bool]: ...
 
@@ -65,7 +69,10 @@ class Step:
 
 @dataclass
 class Trace:
-    """All that is known of an order. `cassandra` says of each table whether it stands there, empty where not known."""
+    """All that is known of an order. `cassandra` says of each table whether it stands there, empty where not known.
+
+    `cancelled_at` is when the kitchen decided so (ms since 1970, UTC), 0: it was not.
+    """
 
     order_id: str
     client_order_id: str = ""
@@ -73,6 +80,7 @@ class Trace:
     session: int = 0
     version: int = 0
     outcome: str = ""
+    cancelled_at: int = 0
     partition: int = -1
     request_ids: list[str] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
@@ -83,7 +91,15 @@ class Trace:
 class Follower:
     """Looks into the three sources; `log` and `store` are None while Kafka or Cassandra is away."""
 
-    def __init__(self, logs: Path, log: Log | None, store: Store | None, partition_of: Callable[[str], int]) -> None:
+    def __init__(
+        self,
+        logs: Path,
+        log: Log | None,
+        store: Store | None,
+        partition_of: Callable[[str], int],
+        now: Callable[[], int] = wall_clock,
+    ) -> None:
+        self._now = now  # ms
         self._logs = logs
         self._log = log
         self._store = store
@@ -141,7 +157,10 @@ class Follower:
         """
         trace = Trace(order_id)
         lines = list(search(self._logs, order_id))
-        stored = self._try(lambda: self._store.order(order_id) if self._store else None)
+        stored, trace.cancelled_at = self._try(lambda: self._store.order(order_id) if self._store else None) or (
+            None,
+            0,
+        )
         commands, event = self._in_log(order_id, lines, stored, since)
         if not (lines or stored or commands or event):
             raise UnknownOrderError(self._not_found(f"no order {order_id}"))
@@ -161,6 +180,7 @@ class Follower:
             self._row(trace, order)
             self._event(trace, order, event)
             self._tickets(trace, order)
+            self._cancel(trace, order, is_stored=stored is not None)
             self._cassandra(trace, order, event)
         self._missing(trace, lines, commands, order)
         trace.steps.sort(key=lambda step: (int(step.at), step.rank, step.at))
@@ -243,6 +263,24 @@ class Follower:
             )
         elif missing := lacking(tickets or ()):
             trace.notes.append(f"{', '.join(missing)} has no ticket of it: `python -m app audit`")
+
+    def _cancel(self, trace: Trace, order: OrderPlaced, *, is_stored: bool) -> None:
+        """What tells that it was cancelled; where Cassandra knows the order, it lacks the last cancels at most."""
+        at, since, until = trace.cancelled_at, order.placed_at, None
+        if at:
+            since, until = at - WINDOW_MS, at + WINDOW_MS
+        elif is_stored:
+            since = max(since, self._now() - UNWRITTEN_MS)
+        log, order_id, partition = self._log, order.order_id, trace.partition
+        found = self._try(lambda: log.cancels(order_id, partition, since, until) if log else []) or []
+        for topic, record, message in found:
+            trace.cancelled_at = at = at or message.at
+            what = "the kitchen's note is in the log" if topic == ORDER_COMMANDS else "its event is in the log"
+            rank = 1 if topic == ORDER_COMMANDS else 4
+            where = f"{topic}/{record.partition}@{record.offset}"
+            trace.steps.append(Step(record.time, rank, where, f"cancelled: {what}"))
+        if at:
+            trace.steps.append(Step(at, 0, "kitchen", "cancelled: the kitchen decided so"))
 
     # ── Cassandra ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

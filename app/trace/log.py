@@ -9,7 +9,15 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from app.audit.log import BATCH, BATCH_SECONDS, REQUEST, AuditError, new_consumer
 from app.domain.row import BadRowError, row_offset
-from app.messages import BadMessageError, OrderPlaced, PlaceOrder, decode_command, decode_event
+from app.messages import (
+    BadMessageError,
+    NoteCancelled,
+    OrderCancelled,
+    OrderPlaced,
+    PlaceOrder,
+    decode_command,
+    decode_event,
+)
 from app.settings import Settings
 from app.topics import DAY_MS, KITCHEN_TICKETS, LEDGER_APP, ORDER_COMMANDS, ORDER_EVENTS, TABLES_CHANGELOG
 from app.trace.records import Found
@@ -36,6 +44,14 @@ class Event(NamedTuple):
 
     record: Found
     event: OrderPlaced
+
+
+class Cancel(NamedTuple):
+    """What tells of an order's cancel, where it stands."""
+
+    topic: str
+    record: Found
+    message: NoteCancelled | OrderCancelled
 
 
 class _Brief(msgspec.Struct):
@@ -117,6 +133,23 @@ class Log:
             elif _offset_of(found) > after:
                 return None
         return None
+
+    def cancels(self, order_id: str, partition: int, since: int, until: int | None) -> list[Cancel]:
+        """What of this partition and time (ms; None: to the end) tells that the order was cancelled.
+
+        Raises:
+            AuditError: as above.
+        """
+        cancels = []
+        for topic in (ORDER_COMMANDS, ORDER_EVENTS):
+            start, stop = self._offset(topic, partition, since), self._ends(topic, partition)[1]
+            if until is not None:
+                stop = self._offset(topic, partition, until)
+            for found in self._scan(topic, {partition: range(start, stop)}, order_id.encode()):
+                message = _cancel(found, topic)
+                if message is not None and message.order_id == order_id:
+                    cancels.append(Cancel(topic, found, message))
+        return cancels
 
     def row(self, table: str, partition: int, since: int, offset: int) -> tuple[Found | None, int]:
         """The table's row that the command at `offset` led to, and the first later one's command; -1 for none.
@@ -239,6 +272,14 @@ def _command(found: Found) -> PlaceOrder | None:
     except BadMessageError:
         return None
     return command if isinstance(command, PlaceOrder) else None
+
+
+def _cancel(found: Found, topic: str) -> NoteCancelled | OrderCancelled | None:
+    try:
+        message = decode_command(found.value) if topic == ORDER_COMMANDS else decode_event(found.value)
+    except BadMessageError:
+        return None
+    return message if isinstance(message, NoteCancelled | OrderCancelled) else None
 
 
 def _event(found: Found) -> OrderPlaced | None:

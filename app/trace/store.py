@@ -3,7 +3,7 @@
 import logging
 
 from app.adapters.cassandra import describe
-from app.adapters.order_store import ORDER_COLUMNS, order_of_row
+from app.adapters.order_store import ORDER_COLUMNS, cancelled_at_of_row, order_of_row
 from app.audit.log import AuditError
 from app.audit.orders import Order, Place, of_event
 from app.audit.store import FAILURES, LOOK_SECONDS, Store
@@ -29,13 +29,18 @@ class TraceStore(Store):
         logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # what the driver says, with tracebacks, we say once
         super().__init__(settings, LOOK_SECONDS)
 
-    def order(self, wanted: str) -> OrderPlaced | None:
-        """The order with this id; AuditError where Cassandra does not answer."""
+    def order(self, wanted: str) -> tuple[OrderPlaced, int] | None:
+        """The order with this id and when it was cancelled (ms), 0: it was not.
+
+        Raises:
+            AuditError: Cassandra does not answer.
+        """
         try:
             row = self._session.execute(_ORDER, (wanted,)).one()
         except FAILURES as error:
             raise AuditError(f"Cassandra: {describe(error)}") from error
-        return None if row is None else order_of_row(row)
+        order = None if row is None else order_of_row(row)
+        return None if order is None else (order, cancelled_at_of_row(row))
 
     def order_ids(self, table: str, client_order_id: str) -> list[str]:
         """The server's ids of the orders that a table's pads called so, newest session first.

@@ -25,6 +25,7 @@ ERRORS: Mapping[int, str] = {
 }
 INVALID_ITEM = "Invalid item"
 MENU_CHANGED = "Menu changed"
+CANNOT_CANCEL = "Cannot cancel"
 FETCH_FAILED = "Fetch failed"
 
 # What each status must say beside its body (RFC 9110).

@@ -18,7 +18,7 @@ def amount(minor: int, currency: str) -> orjson.Fragment:
     return orjson.Fragment(to_text(minor, currency).encode())
 
 
-def order_read(order: OrderPlaced) -> dict[str, Any]:
+def order_read(order: OrderPlaced, *, is_cancelled: bool = False) -> dict[str, Any]:
     """An order as the contract shows it; a line's id is its place, from 1."""
     return {
         "order_id": order.order_id,
@@ -26,7 +26,7 @@ def order_read(order: OrderPlaced) -> dict[str, Any]:
         "table_number": order.table,
         "session": order.session,
         "version": order.version,
-        "status": "received",
+        "status": "cancelled" if is_cancelled else "received",
         "items": lines_read(order.lines, order.currency),
         "total": amount(order.total, order.currency),
         "currency": order.currency,

@@ -50,11 +50,21 @@ def judge(items: list[dict[str, Any]], services: Services, shown: int | None) ->
             quantity = min(max(quantity, -1), _QUANTITY_LIMIT)
         if dish is None:
             refusal = refusal or f"items[{index}].menu_item_id: there is no dish {item_id!r} on the menu"
-            name, price = "", 0
+            line = Line(item_id, "", quantity, 0, item.get("note", ""), modifiers)
         else:
             refusal = refusal or _wrong(index, dish, modifiers, services)
-            name, price = dish.name, dish.price_with(modifiers)
-        lines.append(Line(item_id, name, quantity, price, item.get("note", ""), modifiers))
+            line = Line(
+                item_id,
+                dish.name,
+                quantity,
+                dish.price_with(modifiers),
+                item.get("note", ""),
+                modifiers,
+                dish.station,
+                dish.allergens,
+                dish.names_of(modifiers) if modifiers else (),
+            )
+        lines.append(line)
         dishes.append(dish)
     if shown is None or refusal:
         return Judged(lines, refusal)

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from app.dishes import DishForm
 from app.settings import Settings
 from app.web import shapes
-from app.web.answers import ERRORS, FETCH_FAILED, INVALID_ITEM, JSON, MENU_CHANGED
+from app.web.answers import CANNOT_CANCEL, ERRORS, FETCH_FAILED, INVALID_ITEM, JSON, MENU_CHANGED
 
 PAD, STAFF, MANAGERS = ("pad",), ("pad", "kitchen", "manager", "operator"), ("manager", "operator")
 API_VERSION = "1.0"
@@ -46,6 +46,7 @@ class Operation:
     notes: dict[int, str] = field(default_factory=dict)  # what a refusal means here, where it means something more
     parameters: tuple[str, ...] = ()
     must_be_sent: tuple[str, ...] = ()  # of the parameters
+    problems: dict[int, dict[str, Any]] = field(default_factory=dict)  # refusals of another shape than elsewhere
     media: str = JSON
     description: str = ""
 
@@ -86,6 +87,21 @@ OPERATIONS = (
     Operation(
         "get", "/orders/{order_id}", "Read an order", {200: ("The order", _ref("OrderRead"))}, _READING, STAFF,
         notes={404: "No such order, or not one of the token's table"},
+    ),
+    Operation(
+        "delete",
+        "/orders/{order_id}",
+        "Cancel an order that no cook has begun",
+        {200: ("It is cancelled: now, or before", _ref("OrderCancelled"))},
+        (400, 401, 403, 404, 409, 413, 503),
+        STAFF,
+        notes={
+            400: "A body was sent",
+            404: "No such order, or not one of the token's table",
+            409: f"`{CANNOT_CANCEL}`: `detail` tells who has begun",
+            503: "Outcome unknown, or not ready: send the same again",
+        },
+        problems={409: _ref("Problem")},
     ),
     Operation(
         "get",
@@ -174,6 +190,19 @@ OPERATIONS = (
         STAFF,
     ),
     Operation(
+        "get",
+        "/tables/{table_number}/stream",
+        "Follow the orders of a table's session",
+        {200: ("Events until the session ends, each as it is named here", _ref("OrdersEvent"))},
+        _READING,
+        STAFF,
+        notes={503: "The kitchen does not answer, or as many pads follow here as may"},
+        parameters=("Last-Event-ID", "last_event_id"),
+        media="text/event-stream",
+        description="`event: snapshot` has all `orders` of the session that the kitchen knows, `event: order` one that "
+        "changed, `event: beat` comes every 2 s, `event: closed` is the last. ",
+    ),
+    Operation(
         "post",
         "/tables/{table_number}/open",
         "Open a table's next session",
@@ -259,16 +288,18 @@ def _operation(operation: Operation) -> dict[str, Any]:
             for status, (text, schema) in operation.answers.items()
         },
     }
+    problems = _PROBLEMS | operation.problems
     for status in sorted({*operation.refusals, *((429,) if operation.roles else ())}):
         text = operation.notes.get(status, ERRORS[status])
-        described["responses"][str(status)] = _response(text, _PROBLEMS.get(status, _ref("Problem")))
+        described["responses"][str(status)] = _response(text, problems.get(status, _ref("Problem")))
     if operation.description:
         described["description"] = operation.description
     if parameters := _parameters(operation):
         described["parameters"] = parameters
     if operation.roles:
         described["security"] = [{"token": []}]
-        described["description"] = f"Roles: {', '.join(operation.roles)}. A pad's token opens its own table only."
+        roles = f"Roles: {', '.join(operation.roles)}. A pad's token opens its own table only."
+        described["description"] = operation.description + roles
     if operation.body:
         content = {"application/json": {"schema": _ref(operation.body)}}
         described["requestBody"] = {"required": operation.body_required, "content": content}
@@ -304,10 +335,12 @@ def _response(description: str, schema: dict[str, Any] | None, media: str = JSON
 def _schemas(settings: Settings) -> dict[str, Any]:
     read = (
         shapes.OrderReceived,
+        shapes.OrderCancelled,
         shapes.OrderRead,
         shapes.MenuEntry,
         shapes.MenuEvent,
         shapes.TableRead,
+        shapes.OrdersEvent,
         shapes.Health,
         shapes.Ready,
     )

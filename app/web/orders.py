@@ -176,11 +176,13 @@ class PlacingOrders:
             return {}
         try:
             async with asyncio.timeout(MISSED_SECONDS):
-                orders = await self._services.store.orders_of_session(command.table, command.session, command.version)
+                found = await self._services.store.orders_of_session(command.table, command.session, command.version)
         except (UnavailableError, TimeoutError):
             return {}
-        between = [order for order in orders if order.version <= current]
-        return {"missed": [order_read(order) for order in between]} if len(between) == behind else {}
+        between = [kept for kept in found if kept.order.version <= current]
+        if len(between) != behind:
+            return {}
+        return {"missed": [order_read(kept.order, is_cancelled=kept.is_cancelled) for kept in between]}
 
 
 def _outcome_of(error: Exception) -> str:

@@ -54,8 +54,10 @@ class Route:
 ROUTES = (
     Route("POST", "/orders", PLACING),
     Route("GET", "/orders/{order_id}", AN_ORDER),
+    Route("DELETE", "/orders/{order_id}", AN_ORDER),
     Route("GET", "/tables/{table_number}", A_TABLE),
     Route("GET", "/tables/{table_number}/orders", A_TABLE),
+    Route("GET", "/tables/{table_number}/stream", A_TABLE),
     Route("POST", "/tables/{table_number}/open", MANAGING),
     Route("POST", "/tables/{table_number}/close", MANAGING),
     Route("GET", "/menu_items", PUBLIC),

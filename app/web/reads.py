@@ -1,19 +1,17 @@
 """Reading orders and tables."""
 
-import re
-
 from aiohttp import web
 
-from app.domain.claims import STAFF, Claims
+from app.domain.claims import STAFF
+from app.domain.ids import is_order_id
 from app.messages import OrderPlaced, TableState
 from app.ports import UnavailableError
 from app.web.access import holder, is_current, table_for_reading
 from app.web.answers import answer_json, refuse
+from app.web.finding import find_order, is_cancelled, may_see
 from app.web.forms import order_read, table_read
 from app.web.limits import limited_read, unauthorized
 from app.web.services import Services
-
-_server_order_id = re.compile(r"o[0-9a-f]{32}")
 
 
 class Reads:
@@ -32,30 +30,16 @@ class Reads:
             return refusal
         if claims.role != "pad" and claims.role not in STAFF:
             return refuse(403)
-        if claims.role == "pad" and not is_current(claims, await self._services.owners.table(claims.table)):
+        state = await self._services.owners.table(claims.table) if claims.role == "pad" else None
+        if state is not None and not is_current(claims, state):
             return refuse(401)
         order_id = request.match_info["order_id"]
-        if not _server_order_id.fullmatch(order_id):
+        if not is_order_id(order_id):
             return refuse(404)
-        order = await self._find(order_id, claims.table or None)
-        return refuse(404) if order is None or not _may_read(claims, order) else answer_json(order_read(order))
-
-    async def _find(self, order_id: str, table: str | None) -> OrderPlaced | None:
-        """The order; the owner knows those that Cassandra lacks yet, Cassandra those that the owner has forgotten.
-
-        Raises:
-            UnavailableError: where neither has it, but one of them could not be asked.
-        """
-        unavailable: UnavailableError | None = None
-        try:
-            order = await self._services.store.order(order_id)
-        except UnavailableError as error:
-            order, unavailable = None, error
-        if order is None:
-            order = await self._services.owners.order(table, order_id)
-        if order is None and unavailable is not None:
-            raise unavailable
-        return order
+        kept = await find_order(self._services, order_id, state)
+        if kept is None or not may_see(claims, kept.order):
+            return refuse(404)
+        return answer_json(order_read(kept.order, is_cancelled=kept.is_cancelled))
 
     async def table(self, request: web.Request) -> web.Response:
         """A table's session, version and total."""
@@ -67,7 +51,8 @@ class Reads:
         state = await table_for_reading(self._services, request)
         if isinstance(state, web.Response):
             return state
-        return answer_json([order_read(order) for order in await self._orders_of(state)])
+        orders = await self._orders_of(state)
+        return answer_json([order_read(order, is_cancelled=is_cancelled(state, order)) for order in orders])
 
     async def _orders_of(self, state: TableState) -> list[OrderPlaced]:
         """The session's orders without a hole.
@@ -79,7 +64,7 @@ class Reads:
             found = await self._services.store.orders_of_session(state.table, state.session)
         except UnavailableError:
             found = []
-        by_version = {order.version: order for order in found}
+        by_version = {kept.order.version: kept.order for kept in found}
         missing = [version for version in range(1, state.version + 1) if version not in by_version]
         if missing:
             late = await self._services.owners.orders_of_session(state.table, state.session, missing[0] - 1)
@@ -92,7 +77,3 @@ class Reads:
             orders.append(by_version[version])
             version += 1
         return orders
-
-
-def _may_read(claims: Claims, order: OrderPlaced) -> bool:
-    return claims.role in STAFF or (order.table, order.session) == (claims.table, claims.session)

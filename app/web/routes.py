@@ -4,11 +4,13 @@ from functools import partial
 
 from aiohttp import web
 
+from app.web.cancel import Cancelling
 from app.web.crowd import CROWD, Crowd
 from app.web.fast_menu import FAST_MENU, FastMenu
 from app.web.fast_refusal import FAST_REFUSAL, FastRefusal
 from app.web.headers import add_headers
 from app.web.health import HealthChecks
+from app.web.kitchen_relay import KitchenRelay
 from app.web.menu_edits import MenuEdits
 from app.web.menu_pages import MenuPages
 from app.web.menu_reads import MenuReads
@@ -25,13 +27,14 @@ from app.web.sessions import Sessions
 _DISH = "/menu_items/{item_id:(?!stream$)[^{}/]+}"
 READING = web.AppKey("reading", Room)
 MENU_STREAM = web.AppKey("menu_stream", MenuStream)
+TABLE_STREAM = web.AppKey("table_stream", KitchenRelay)
 
 
 def add_routes(application: web.Application, services: Services) -> None:
     """Add the views and what stands round them; to be called before the application starts.
 
-    Paths added first win: `/` is taken here before Faust's own page may. The streams of the menu end with the
-    application, or earlier by `application[MENU_STREAM].stop()`.
+    Paths added first win: `/` is taken here before Faust's own page may. The streams of menu and tables end
+    with the application, or earlier by `application[MENU_STREAM].stop()`.
     """
     headers = add_headers(application, services.settings.web)
     door = application[FAST_REFUSAL] = FastRefusal(services.admission, services.watch, headers)
@@ -41,6 +44,7 @@ def add_routes(application: web.Application, services: Services) -> None:
     if services.settings.menu.cached:
         application[FAST_MENU] = FastMenu(services.menu, menu_pages, headers, services.menu_answered)
     stream = application[MENU_STREAM] = MenuStream(services)
+    relay = application[TABLE_STREAM] = KitchenRelay(services)
     limits = services.settings.orders
     application[CROWD], room = Crowd(limits.max_connections), Room(limits.max_reads)
     application[READING] = room
@@ -49,6 +53,7 @@ def add_routes(application: web.Application, services: Services) -> None:
     application.middlewares.append(contract)
     application.router.add_post("/orders", orders.place, expect_handler=orders.expect)
     application.router.add_get("/orders/{order_id}", room.bounded(reads.order))
+    application.router.add_delete("/orders/{order_id}", Cancelling(services).cancel, expect_handler=expect)
     application.router.add_get("/menu_items", menu.menu_items)
     application.router.add_get("/menu_items/stream", stream.stream)
     application.router.add_get(_DISH, dish.read)
@@ -58,6 +63,7 @@ def add_routes(application: web.Application, services: Services) -> None:
     application.router.add_post(f"{_DISH}/sold_out", dish.sold_out, expect_handler=expect)
     application.router.add_get("/tables/{table_number}", room.bounded(reads.table))
     application.router.add_get("/tables/{table_number}/orders", room.bounded(reads.orders_of_table))
+    application.router.add_get("/tables/{table_number}/stream", relay.stream)
     application.router.add_post("/tables/{table_number}/open", sessions.open, expect_handler=expect)
     application.router.add_post("/tables/{table_number}/close", sessions.close, expect_handler=expect)
     application.router.add_get("/health/ready", health.ready)
@@ -67,7 +73,13 @@ def add_routes(application: web.Application, services: Services) -> None:
     application.router.add_get("/docs", pages.page)
     application.router.add_get("/static/{name}", pages.file)
     application.on_shutdown.append(_end_streams)
+    application.on_cleanup.append(_let_go)
 
 
 async def _end_streams(application: web.Application) -> None:
     application[MENU_STREAM].stop()
+    application[TABLE_STREAM].stop()
+
+
+async def _let_go(application: web.Application) -> None:
+    await application[TABLE_STREAM].close()

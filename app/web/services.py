@@ -64,11 +64,13 @@ class Services:
     """All that the views use.
 
     `ready` gives None when orders can be taken, else the reason why not; `checks` tells of each condition `ok`, or in
-    words what is wrong. Neither asks anything outside. `menu_answered` hears how each request for the menu ended.
+    words what is wrong. Neither asks anything outside. `kitchen` is the way to who decides on tickets. `menu_answered`
+    hears how each request for the menu ended.
     """
 
     settings: Settings
     edge: Edge
+    kitchen: Edge
     owners: Owners
     store: OrderStore
     menu: LiveMenu

@@ -73,6 +73,13 @@ class OrderReceived(BaseModel):
     version: int
 
 
+class OrderCancelled(BaseModel):
+    """An order that nobody will cook, and nobody pays. The table's version stays; its total follows at once."""
+
+    order_id: str
+    status: Literal["cancelled"]
+
+
 class HoursRead(BaseModel):
     """Hours in which a dish is served, by the restaurant's own clock; where they end before they begin, overnight."""
 
@@ -130,6 +137,15 @@ class MenuEvent(BaseModel):
     retry: int | None = None
 
 
+class OrdersEvent(BaseModel):
+    """A server-sent event; `data` is JSON. One without an id is not to be resumed behind."""
+
+    event: Literal["snapshot", "order", "beat", "closed"] | None = None
+    id: str | None = None
+    data: str = ""
+    retry: int | None = None
+
+
 class LineRead(BaseModel):
     """One line of an order; `price` is that of one piece."""
 
@@ -150,7 +166,7 @@ class OrderRead(BaseModel):
     table_number: str
     session: int
     version: int
-    status: Literal["received"]
+    status: Literal["received", "cancelled"]
     items: list[LineRead]
     total: float
     currency: str

@@ -4,6 +4,7 @@ import random
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -15,8 +16,8 @@ from app.adapters.order_store import CassandraOrderStore
 from app.adapters.order_writer import CassandraOrderWriter
 from app.domain.business_day import BusinessDays
 from app.domain.ids import order_id
-from app.messages import Line, OrderPlaced, SessionClosed, SessionOpened
-from app.ports import UnavailableError
+from app.messages import Event, Line, OrderCancelled, OrderPlaced, SessionClosed, SessionOpened
+from app.ports import KeptOrder, UnavailableError
 from app.settings import Settings
 from tests.integration.conftest import until
 
@@ -46,6 +47,12 @@ def placed(
         note="by the window\x00",
     )
     return msgspec.structs.replace(event, **more)
+
+
+def cancelled(order: OrderPlaced, at: int = NOON + 60_000) -> OrderCancelled:
+    return OrderCancelled(
+        order.table, order.session, order.order_id, order.version, order.total, placed_at=order.placed_at, at=at
+    )
 
 
 @dataclass
@@ -96,8 +103,8 @@ async def books(own_tables: Settings, cassandra: Session) -> AsyncIterator[Books
 async def test_an_order_reads_back_complete_by_id_and_by_session(books: Books) -> None:
     event = placed(books.table)
     await books.writer.write([event])
-    assert await books.store.order(event.order_id) == event
-    assert list(await books.store.orders_of_session(books.table, 1)) == [event]
+    assert await books.store.order(event.order_id) == KeptOrder(event)
+    assert list(await books.store.orders_of_session(books.table, 1)) == [KeptOrder(event)]
     assert await books.store.order("o0") is None
     assert await books.store.orders_of_session(books.table, 2) == []
 
@@ -105,8 +112,9 @@ async def test_an_order_reads_back_complete_by_id_and_by_session(books: Books) -
 async def test_a_sessions_orders_come_by_version_from_the_asked_one_on(books: Books) -> None:
     events = [placed(books.table, version) for version in range(1, 2501)]  # several pages
     await books.writer.write(random.Random(1).sample(events, len(events)))
-    assert list(await books.store.orders_of_session(books.table, 1)) == events
-    assert list(await books.store.orders_of_session(books.table, 1, after_version=2498)) == events[-2:]
+    kept = [KeptOrder(event) for event in events]
+    assert list(await books.store.orders_of_session(books.table, 1)) == kept
+    assert list(await books.store.orders_of_session(books.table, 1, after_version=2498)) == kept[-2:]
 
 
 async def test_events_written_again_and_shuffled_leave_the_tables_as_they_were(books: Books) -> None:
@@ -138,8 +146,8 @@ async def test_of_two_events_of_one_version_the_one_decided_first_counts(books: 
     batches = {"first": [[first], [later]], "last": [[later], [first]], "with the later one": [[later, first]]}
     for batch in batches[first_comes]:
         await books.writer.write(batch)
-    assert await books.store.order(first.order_id) == first
-    assert list(await books.store.orders_of_session(books.table, 1)) == [first]
+    assert await books.store.order(first.order_id) == KeptOrder(first)
+    assert list(await books.store.orders_of_session(books.table, 1)) == [KeptOrder(first)]
     assert books.rows("orders_by_day", "total") == [(books.table, first.total)]
 
 
@@ -174,7 +182,7 @@ async def test_the_largest_order_there_can_be_is_written(books: Books) -> None:
     line = Line("m" * 64, "N" * 100, 99, 10**9, "🐟" * 200, tuple("x" * 64 for _ in range(20)))
     event = placed(books.table, lines=(line,) * 100, note="🐟" * 200)
     await books.writer.write([placed(books.table + "b"), event, placed(books.table + "c")])
-    assert await books.store.order(event.order_id) == event
+    assert await books.store.order(event.order_id) == KeptOrder(event)
     assert [len(places) for places in books.places()] == [3, 3, 3]
 
 
@@ -184,6 +192,49 @@ async def test_an_operators_deletion_counts_and_a_replay_does_not_undo_it(books:
     books.tables.execute("DELETE FROM orders_by_id WHERE order_id = %s", (event.order_id,))
     await books.writer.write([event])
     assert await books.store.order(event.order_id) is None
+
+
+@pytest.mark.parametrize("comes", ["behind", "before", "with it"])
+async def test_a_cancelled_order_is_marked_in_every_table_and_is_never_half_a_row(books: Books, comes: str) -> None:
+    order, other = placed(books.table), placed(books.table, 2)
+    event = cancelled(order)
+    batches: dict[str, list[list[Event]]] = {
+        "behind": [[order, other], [event], [order]],
+        "before": [[event], [other, order]],
+        "with it": [[event, order, other, event]],
+    }
+    for number, batch in enumerate(batches[comes]):
+        await books.writer.write(batch)
+        if (comes, number) == ("before", 0):
+            assert await books.store.order(order.order_id) is None
+            assert await books.store.orders_of_session(books.table, 1) == []
+    assert await books.store.order(order.order_id) == KeptOrder(order, is_cancelled=True)
+    assert await books.store.orders_of_session(books.table, 1) == [
+        KeptOrder(order, is_cancelled=True),
+        KeptOrder(other),
+    ]
+    for table in ("orders_by_id", "orders_by_session", "orders_by_day"):
+        marks = books.rows(table, "order_id, cancelled_at, total")
+        assert sorted((row[1], row[2] is not None, row[3]) for row in marks) == sorted(
+            [(order.order_id, True, 3798), (other.order_id, False, 3798)]
+        )
+
+
+async def test_of_two_cancels_the_earlier_time_counts(books: Books) -> None:
+    order = placed(books.table)
+    early, late = cancelled(order, NOON + 5), cancelled(order, NOON + 9)
+    for event in (order, late, early, late):
+        await books.writer.write([event])
+    [(_, at)] = books.rows("orders_by_day", "cancelled_at")
+    assert at == datetime.fromtimestamp((NOON + 5) / 1000, UTC).replace(tzinfo=None)
+
+
+async def test_an_operators_deletion_of_a_cancelled_order_leaves_nothing(books: Books) -> None:
+    order = placed(books.table)
+    await books.writer.write([order, cancelled(order)])
+    books.tables.execute("DELETE FROM orders_by_id WHERE order_id = %s", (order.order_id,))
+    await books.writer.write([cancelled(order), order])
+    assert list(books.tables.execute("SELECT order_id FROM orders_by_id WHERE order_id = %s", (order.order_id,))) == []
 
 
 async def test_without_cassandra_a_read_is_refused_and_does_not_wait(own_tables: Settings) -> None:

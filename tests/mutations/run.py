@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.mutations.audit import OF_THE_AUDIT
+from tests.mutations.cancelling import OF_CANCELLING
 from tests.mutations.libraries import OF_THE_LIBRARIES
 from tests.mutations.limits import OF_THE_LIMITS
 from tests.mutations.mutation import Mutation
@@ -20,7 +21,7 @@ from tests.mutations.rules import OF_DECISIONS
 from tests.mutations.state import OF_THE_STATE
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = [*OF_DECISIONS, *OF_THE_STATE, *OF_THE_LIBRARIES, *OF_THE_LIMITS, *OF_OVERLOAD, *OF_THE_AUDIT]
+ALL = [*OF_DECISIONS, *OF_THE_STATE, *OF_THE_LIBRARIES, *OF_THE_LIMITS, *OF_OVERLOAD, *OF_THE_AUDIT, *OF_CANCELLING]
 WITHIN = 600.0  # s; code that no longer comes to an end is caught, too
 
 

@@ -13,7 +13,8 @@ class Lane:
     sent: int = 0
     delivered: int = 0
     acked: int = 0
-    known: int = 0  # the place in the changelog before which all is one's own or was read
+    known: int = 0  # the place in the changelog before which all is one's own, acknowledged, or was read
+    _arrived: deque[tuple[int, bool]] = field(default_factory=deque)  # and not acknowledged
 
     def send(self, record: Any) -> None:
         """Hand over a record."""
@@ -22,11 +23,14 @@ class Lane:
 
     def arrive(self, offset: int, *, skip_strangers: bool) -> Any:
         """The next record, which arrives at this offset."""
-        if offset == self.known or skip_strangers:
-            self.known = offset + 1
+        self._arrived.append((offset, skip_strangers))
         self.delivered += 1
         return self.queue.popleft()
 
     def acknowledge(self, count: int) -> None:
         """The worker hears that so many records more have arrived."""
-        self.acked = min(self.delivered, self.acked + count)
+        for _ in range(min(count, len(self._arrived))):
+            offset, skip_strangers = self._arrived.popleft()
+            if offset == self.known or skip_strangers:
+                self.known = offset + 1
+            self.acked += 1

@@ -15,12 +15,12 @@ from typing import Any
 import msgspec
 
 from app.domain.row import Row
-from app.messages import Asked, PlaceOrder
+from app.messages import PlaceOrder
 from tests.property.changelog import COMPACTION_LAG, MINUTE, Changelog
 from tests.property.dice import Dice
 from tests.property.lane import Lane
 from tests.property.promises import DAY, Promises, Record
-from tests.property.restaurant import HOUR, close_session, open_session, place
+from tests.property.restaurant import HOUR, Read, cancel, close_session, open_session, place
 from tests.property.rules import ALL, Rules
 from tests.property.telling import decided, short
 from tests.property.worker import Worker
@@ -50,7 +50,7 @@ class World:
 
     # Guests
 
-    def append(self, command: Asked, time: int | None = None) -> None:
+    def append(self, command: Read, time: int | None = None) -> None:
         """A view appends a command."""
         offset, time = len(self.log), self.now if time is None else time
         self.log.append(Record(offset, time, command, self.promises.spec.read(command, offset, time)))
@@ -99,6 +99,15 @@ class World:
         """A party leaves."""
         name = TABLES[dice.pick(len(TABLES))]
         self.append(close_session(self.promises.spec.table(name).now.session - (0, 0, 0, 1)[dice.pick(4)], name))
+
+    def do_cancel(self, dice: Dice) -> None:
+        """The kitchen cancels an order, which it was told of: as a rule a late one, at times again."""
+        name = TABLES[dice.pick(len(TABLES))]
+        orders = list(self.promises.spec.table(name).orders.values())
+        if orders:
+            order = orders[-1 - dice.pick(min(len(orders), 4))]
+            command = cancel(order.version + 1, session=order.session, table=name, total=order.total)
+            self.append(msgspec.structs.replace(command, order_id=order.order_id))
 
     # Time
 

@@ -7,8 +7,8 @@ from typing import Protocol
 from app.domain.decide import At, find_known
 from app.domain.ids import id_hash
 from app.domain.row import NO_ROW, Chunk, Row
-from app.messages import Asked, Event, OpenSession, OrderPlaced, PlaceOrder, SessionOpened
-from tests.property.restaurant import HOUR
+from app.messages import Event, OpenSession, OrderCancelled, OrderPlaced, PlaceOrder, SessionOpened
+from tests.property.restaurant import HOUR, Read
 from tests.property.spec import Order, Outcome, Spec, Standing
 
 DAY = 24 * HOUR
@@ -24,7 +24,7 @@ class Record:
 
     offset: int
     time: int
-    command: Asked
+    command: Read
     meant: Outcome
 
 
@@ -45,6 +45,7 @@ class Promises:
         self.ledger: dict[tuple[str, int], list[OrderPlaced]] = {}
         self.opened: set[tuple[str, int]] = set()
         self.closed: set[tuple[str, int]] = set()
+        self.cancelled: set[tuple[str, int, int]] = set()
         self.acknowledged: dict[str, int] = {}  # order id -> the version of its first 201
         self.answered: set[int] = set()  # offsets of commands that were answered
         self.stale = 0  # rows that arrived behind a later one
@@ -64,6 +65,14 @@ class Promises:
     def take_event(self, event: Event) -> None:
         """The ledger: it keeps the first event of a table, session and version; any later one must say the same."""
         key = (event.table, event.session)
+        if isinstance(event, OrderCancelled):
+            orders = self.ledger.get(key, [])
+            stands = event.version <= len(orders) and orders[event.version - 1].order_id == event.order_id
+            self.hold(stands, f"{event} comes before its order")
+            meant = self.spec.table(event.table).cancelled
+            self.hold((event.session, event.version) in meant, f"{event} was not cancelled")
+            self.cancelled.add((*key, event.version))
+            return
         if not isinstance(event, OrderPlaced):
             is_opened = isinstance(event, SessionOpened)
             self.hold(is_opened or key in self.opened, f"{event} of a session that was not opened")
@@ -85,7 +94,7 @@ class Promises:
     def check_row(self, table: str, row: Row) -> None:
         """A row tells what the log tells at its offset."""
         meant = self.spec.table(table).history.get(row.offset, Standing())
-        told = Standing(row.offset, row.session, row.is_open, row.version, row.total, row.placed)
+        told = Standing(row.offset, row.session, row.is_open, row.version, row.total, row.placed, row.cancelled)
         self.hold(meant == told, f"row {told} of {table} should be {meant}")
 
     def take_row(self, table: str, row: Row) -> None:
@@ -141,6 +150,9 @@ class Promises:
             event.order_id for (table, _), events in sorted(self.ledger.items()) if table == name for event in events
         ]
         self.hold(told == list(orders), f"the ledger has {told} of {name}, the log {list(orders)}")
+        cancelled = {(session, version) for table, session, version in self.cancelled if table == name}
+        meant = self.spec.table(name).cancelled
+        self.hold(cancelled == meant, f"the ledger has {cancelled} of {name} as cancelled, the log {meant}")
         last = self.spec.table(name).now
         opened = set(range(1, last.session + 1))
         closed = opened - ({last.session} if last.is_open else set())

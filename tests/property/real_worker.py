@@ -21,11 +21,12 @@ from faust.types import TP
 from app.adapters.log_writer import KafkaLane
 from app.agents.orders import OrdersAgent
 from app.domain.row import Chunk, Row
-from app.messages import Answer, decode_event, encode
+from app.messages import Answer, NoteCancelled, decode_event, encode
 from app.ports import Record
 from app.tables.recovery import BatchRecovery
 from app.tables.rows import ChunkTable, RowTable
 from app.topics import ORDER_COMMANDS, ORDER_EVENTS, ORDER_IDS, ORDER_IDS_CHANGELOG, TABLES, TABLES_CHANGELOG
+from tests.property.restaurant import Read
 from tests.property.rules import Rules
 
 if TYPE_CHECKING:
@@ -269,7 +270,9 @@ class RealWorker:
             return False
         if self._work is None:
             record = self.world.log[self.position]
-            command = msgspec.structs.replace(record.command, request_id=str(record.offset))
+            command: Read = record.command
+            if not isinstance(command, NoteCancelled):
+                command = msgspec.structs.replace(command, request_id=str(record.offset))
             key, value = command.table.encode(), encode(command)
             raw = SimpleNamespace(offset=record.offset, timestamp=record.time, key=key, value=value)
             self._work = self._loop.create_task(self._agent.run(Batch(raw)))

@@ -8,9 +8,11 @@ from unittest import mock
 from app.agents import partition as partition_module
 from app.domain import row as row_module
 from app.domain.ids import fingerprint, order_id
-from app.messages import CloseSession, Line, OpenSession, PlaceOrder
+from app.messages import Asked, CloseSession, Line, NoteCancelled, OpenSession, PlaceOrder
 
 HOUR = 3_600_000
+
+Read = Asked | NoteCancelled  # what an owner decides on
 
 
 def place(
@@ -48,6 +50,21 @@ def open_session(session: int = 1, table: str = "T1") -> OpenSession:
 def close_session(session: int = 1, table: str = "T1") -> CloseSession:
     """A party leaves."""
     return CloseSession(request_id="r", reply_to="here", table=table, session=session)
+
+
+def cancel(
+    version: int, *, session: int = 1, table: str = "T1", client_id: str = "a", total: int = 1899
+) -> NoteCancelled:
+    """The kitchen has cancelled the order that stands at this version."""
+    return NoteCancelled(
+        table=table,
+        session=session,
+        order_id=order_id(table, session, client_id),
+        version=version,
+        total=total,
+        placed_at=1,
+        at=2,
+    )
 
 
 @contextmanager

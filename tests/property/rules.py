@@ -43,6 +43,13 @@ class Rules:
     open_sessions_are_not_deleted: bool = True
     # What may be read again needs its chunks once more.
     deletion_follows_acks: bool = True
+    # A cancel that is read again sends its event and its row again, as a session command does,
+    cancelled_events_again: bool = True
+    cancelled_rows_again: bool = True
+    # and takes the order from the total once.
+    cancelled_once: bool = True
+    # One of a party that has left is told of, too.
+    cancels_outlive_their_session: bool = True
     # Recovery reads the ids' changelog after the rows': a row in it may rely on a chunk that came just before.
     ids_recovered_after_rows: bool = True
 

@@ -20,6 +20,7 @@ WEIGHTS = {
     "repeat": 2,
     "open": 3,
     "close": 2,
+    "cancel": 3,
     "wait": 2,
     "compact": 1,
     "start": 12,
@@ -49,6 +50,8 @@ EPISODES = (
     "order decide stall close start work wake crash start",  # a party has left, and a zombie says it has not
     "order decide close decide stall return work crash",  # a zombie gets its table back
     "settle wait compact compact start",  # the log is compacted
+    "order order work cancel decide deliver deliver crash start decide",  # an order is cancelled while a worker dies
+    "order work cancel close open decide stall start work wake crash start",  # after its party has left
     "close open order wait decide acknowledge work forget deliver deliver crash start",  # days pass over old ids
 )
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
-from app.messages import Asked, OpenSession, PlaceOrder
+from app.messages import NoteCancelled, OpenSession, PlaceOrder
+from tests.property.restaurant import Read
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Standing:
     version: int = 0
     total: int = 0
     placed: int = 0
+    cancelled: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,12 @@ class Order:
 
 @dataclass
 class Table:
-    """A table and its history; `orders` by order id, of all sessions."""
+    """A table and its history; `orders` by order id, `cancelled` session and version, of all sessions."""
 
     now: Standing = Standing()
     history: dict[int, Standing] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
+    cancelled: set[tuple[int, int]] = field(default_factory=set)
 
     def at(self, offset: int) -> Standing:
         """How the table stood before the command at this offset."""
@@ -70,11 +73,13 @@ class Spec:
         """The table of this number."""
         return self.tables.setdefault(name, Table())
 
-    def read(self, command: Asked, offset: int, time: int) -> Outcome:
+    def read(self, command: Read, offset: int, time: int) -> Outcome:
         """What becomes of the next command."""
         table = self.table(command.table)
         if isinstance(command, PlaceOrder):
             return _place(table, command, offset, time)
+        if isinstance(command, NoteCancelled):
+            return _cancel(table, command, offset)
         now, opens = table.now, isinstance(command, OpenSession)
         if opens and not now.is_open and command.session == now.session + 1:
             table.change(Standing(offset, command.session, True, placed=now.placed))
@@ -102,3 +107,12 @@ def _place(table: Table, command: PlaceOrder, offset: int, time: int) -> Outcome
         replace(now, offset=offset, version=now.version + 1, total=now.total + command.total, placed=now.placed + 1)
     )
     return Outcome("accepted", now.version)
+
+
+def _cancel(table: Table, command: NoteCancelled, offset: int) -> Outcome:
+    now, place = table.now, (command.session, command.version)
+    if place not in table.cancelled and command.session == now.session:
+        cancelled = tuple(sorted((*now.cancelled, command.version)))
+        table.change(replace(now, offset=offset, total=now.total - command.total, cancelled=cancelled))
+    table.cancelled.add(place)
+    return Outcome("cancelled")

@@ -16,8 +16,10 @@ from app.domain.decide import (
     REPLAY_MS,
     Accepted,
     At,
+    Cancelled,
     IdReused,
     InvalidItem,
+    NothingCancelled,
     RefusedBefore,
     Replayed,
     SessionChanged,
@@ -29,11 +31,11 @@ from app.domain.decide import (
 )
 from app.domain.ids import id_hash
 from app.domain.row import CHUNK_IDS, NO_ROW, Chunk, Row
-from app.messages import Asked, Event, OpenSession, OrderPlaced, PlaceOrder
+from app.messages import Asked, Event, NoteCancelled, OpenSession, OrderCancelled, OrderPlaced, PlaceOrder
 from app.messages import SessionClosed as SessionClosedEvent
 from app.messages import SessionOpened as SessionOpenedEvent
 from tests.property.owner import Log, Owner, evenings
-from tests.property.restaurant import HOUR, chunks_of, close_session, open_session, place
+from tests.property.restaurant import HOUR, cancel, chunks_of, close_session, open_session, place
 
 EXAMPLES = settings(
     max_examples=150 * int(os.environ.get("BISTRO92_PROPERTY_FACTOR", "1")),
@@ -41,7 +43,9 @@ EXAMPLES = settings(
     derandomize=True,
     database=None,
 )
-REFUSALS = IdReused | SessionClosed | InvalidItem | VersionConflict | RefusedBefore | SessionUnchanged
+REFUSALS = (
+    IdReused | SessionClosed | InvalidItem | VersionConflict | RefusedBefore | SessionUnchanged | NothingCancelled
+)
 DAY = 24 * HOUR
 
 
@@ -126,6 +130,15 @@ def test_the_version_rises_by_one_exactly_on_acceptance_and_refusals_change_noth
                 assert owner.row.placed == before.placed
                 assert owner.row.is_open != before.is_open
                 assert owner.row.offset == at.offset
+            case Cancelled(again=False):
+                assert isinstance(command, NoteCancelled)
+                assert owner.row.total == before.total - command.total
+                assert owner.row.cancelled == tuple(sorted({*before.cancelled, command.version}))
+                assert owner.row.offset == at.offset
+                for name in ("session", "is_open", "version", "placed", "ids"):
+                    assert getattr(owner.row, name) == getattr(before, name)
+            case Cancelled():
+                assert owner.row == before
             case _:
                 assert isinstance(decision, REFUSALS | Replayed)
                 assert owner.row == before
@@ -200,7 +213,10 @@ def test_folding_the_events_rebuilds_the_row(log: Log) -> None:
             case OrderPlaced():
                 assert (event.session, event.version) == (row.session, row.version + 1)
                 row = replace(row, version=event.version, placed=row.placed + 1, total=row.total + event.total)
-    for name in ("session", "is_open", "version", "placed", "total", "opened_at"):
+            case OrderCancelled() if event.session == row.session and event.version not in row.cancelled:
+                cancelled = tuple(sorted((*row.cancelled, event.version)))
+                row = replace(row, total=row.total - event.total, cancelled=cancelled)
+    for name in ("session", "is_open", "version", "placed", "total", "opened_at", "cancelled"):
         assert getattr(row, name) == getattr(owner.row, name)
 
 
@@ -214,11 +230,72 @@ def test_a_log_read_again_is_told_again_and_changes_nothing(log: Log, keeps: int
     owner.events.clear()
     for command, at in log[start:]:
         decision = owner.read(command, at)
-        if isinstance(decision, Accepted):
+        if isinstance(decision, Accepted | Cancelled):
             assert decision.again
         assert owner.row == row
     reread = {at.offset for _, at in log[start:]}
     assert orders_of(owner.events) == [event for event in orders_of(first) if event.offset in reread]
+
+
+@EXAMPLES
+@given(evenings(), st.data())
+def test_each_cancel_is_told_again_when_it_is_read_again(log: Log, data: st.DataObject) -> None:
+    owner = Owner()
+    told = {at.offset for command, at in log if isinstance(owner.read(command, at), Cancelled)}
+    again = {at.offset for command, at in log if isinstance(owner.read(command, at), Cancelled)}
+    assert told <= again
+    for command, at in log:
+        if at.offset in again - told:  # it came before its order: the row no longer tells, once the party has left
+            assert isinstance(command, NoteCancelled)
+            assert (command.session, command.version in owner.row.cancelled) != (owner.row.session, False)
+
+
+def test_a_cancelled_order_is_not_in_the_total_and_its_id_is_answered_as_before() -> None:
+    owner = read([(open_session(), At(0, 0)), (place("a"), At(1, 1)), (place("b", version=1, quantity=2), At(2, 2))])
+    assert owner.read(cancel(1), At(3, 5)) == Cancelled(owner.row)
+    assert (owner.row.version, owner.row.placed, owner.row.total) == (2, 2, 2 * 1899)
+    assert (owner.row.cancelled, owner.row.offset, owner.row.time) == ((1,), 3, 5)
+    assert owner.read(place("a"), At(4, 6)) == Replayed(0)
+    assert isinstance(owner.read(place("c", version=2), At(5, 7)), Accepted)
+
+
+def test_an_order_is_taken_from_the_total_once() -> None:
+    owner = read([(open_session(), At(0, 0)), (place("a"), At(1, 1)), (cancel(1), At(2, 2))])
+    row = owner.row
+    for offset in (2, 3):
+        assert owner.read(cancel(1), At(offset, 9)) == Cancelled(row, again=True)
+    assert (owner.row, row.total) == (row, 0)
+
+
+def test_what_does_not_stand_is_not_cancelled() -> None:
+    owner = read([(open_session(), At(0, 0)), (place("a"), At(1, 1))])
+    for command in (cancel(2), cancel(1, session=2), cancel(0), cancel(1, session=0), cancel(-1)):
+        assert owner.read(command, At(2, 2)) == NothingCancelled()
+    assert Owner().read(cancel(1), At(2, 2)) == NothingCancelled()
+
+
+def test_what_did_not_stand_when_it_was_first_read_is_not_cancelled_when_it_is_read_again() -> None:
+    log: Log = [(open_session(), At(0, 0)), (cancel(1), At(1, 1)), (place("a"), At(2, 2))]
+    owner = read(log)
+    assert owner.read(*log[1]) == NothingCancelled()
+    assert owner.row.total == 1899
+
+
+def test_a_cancel_of_a_party_that_has_left_is_told_and_changes_no_row() -> None:
+    log: Log = [(open_session(), At(0, 0)), (place("a"), At(1, 1)), (close_session(), At(2, 2))]
+    closed = read(log)
+    assert isinstance(closed.read(cancel(1), At(3, 3)), Cancelled)
+    assert (closed.row.total, closed.row.is_open) == (0, False)
+    seated = read([*log, (open_session(2), At(3, 3)), (place("b", session=2), At(4, 4))])
+    row = seated.row
+    assert seated.read(cancel(1), At(5, 5)) == Cancelled(row, again=True)
+    assert isinstance(seated.events[-1], OrderCancelled)
+    assert seated.row == row
+
+
+def test_the_next_party_begins_without_what_was_cancelled() -> None:
+    log: Log = [(open_session(), At(0, 0)), (place("a"), At(1, 1)), (cancel(1), At(2, 2)), (close_session(), At(3, 3))]
+    assert read([*log, (open_session(2), At(4, 4))]).row.cancelled == ()
 
 
 def orders_of(events: list[Event]) -> list[OrderPlaced]:

@@ -30,6 +30,8 @@ READY = "start=0 settle=0 work=3 work=3 "
 MISSED_WHEN = {
     "rows_by_offset": "order=0 decide=3 stall=0 close=0 start=0 work=60 commit=0 wake=0 crash=0 start=0",
     "session_rows_again": "close=0 decide=3 stall=0 return=1 start=0 work=3 commit=0 crash=0 start=0",
+    "cancelled_rows_again": "order=0 work=3 commit=0 cancel=0 decide=3 stall=0 return=1 start=0 work=3 "
+    "commit=0 crash=0 start=0",
     "strangers_are_repaired": "order=0 decide=3 stall=0 order=0 start=0 work=60 commit=0 wake=0 wait=2 compact=0 "
     "crash=0 start=0",
     "strangers_found_between_own_rows": "order=0 decide=3 stall=0 order=0 start=0 work=60 commit=0 wake=0 order=1 "
@@ -83,6 +85,7 @@ def test_the_runs_reach_what_they_are_about() -> None:
     assert sum(len(world.promises.acknowledged) for world in worlds) > 500  # orders
     assert sum(world.ids.end for world in worlds) > 200  # chunks that left their rows
     assert sum(len(world.promises.closed) for world in worlds) > 50  # parties that left
+    assert sum(len(world.promises.cancelled) for world in worlds) > 50  # orders that were cancelled
     assert sum(world.promises.stale for world in worlds) > 20  # zombies' rows that came after their successors'
 
 

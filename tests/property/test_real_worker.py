@@ -59,4 +59,5 @@ def test_the_runs_reach_what_they_are_about() -> None:
     assert sum(len(world.promises.acknowledged) for world in worlds) > 200  # orders
     assert sum(world.ids.end for world in worlds) > 80  # chunks that left their rows
     assert sum(len(world.promises.closed) for world in worlds) > 20  # parties that left
+    assert sum(len(world.promises.cancelled) for world in worlds) > 20  # orders that were cancelled
     assert sum(world.promises.stale for world in worlds) > 8  # zombies' rows that came after their successors'

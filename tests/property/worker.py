@@ -12,6 +12,8 @@ from app.domain.decide import (
     REPLAY_MS,
     Accepted,
     At,
+    CancelDecision,
+    Cancelled,
     IdReused,
     InvalidItem,
     OrderDecision,
@@ -21,13 +23,14 @@ from app.domain.decide import (
     SessionClosed,
     VersionConflict,
     decide,
+    decide_cancelled,
     decide_close,
     decide_open,
     is_outlived,
 )
 from app.domain.ids import id_hash
 from app.domain.row import NO_ROW, Chunk, Row, chunk_key, split_chunk_key
-from app.messages import Event, OpenSession, OrderPlaced, PlaceOrder, SessionOpened
+from app.messages import Event, NoteCancelled, OpenSession, OrderPlaced, PlaceOrder, SessionOpened, order_cancelled
 from app.messages import SessionClosed as SessionClosedEvent
 from tests.property.lane import Lane
 from tests.property.rules import Rules
@@ -82,7 +85,10 @@ class Worker:
         self.to_recover = ["rows", "ids"] if self.rules.ids_recovered_after_rows else ["ids", "rows"]
 
     def purge(self) -> None:
-        """Forget what was handed to the producer and has not arrived."""
+        """Forget what was handed to the producer and has not arrived; what has is heard of before."""
+        for lane in self.lanes.values():
+            lane.acknowledge(1 << 30)
+        self.advance()
         for lane in self.lanes.values():
             lane.queue.clear()
             lane.sent = lane.delivered
@@ -197,6 +203,8 @@ class Worker:
             self._queue(record, writes=False, kind="")
         elif isinstance(record.command, PlaceOrder):
             self._place(record, record.command)
+        elif isinstance(record.command, NoteCancelled):
+            self._cancel(record, record.command)
         elif not self._change_session(record):
             return False
         self.decided = At(record.offset, max(self.decided.time, record.time))
@@ -248,6 +256,7 @@ class Worker:
 
     def _change_session(self, record: "Record") -> bool:
         command, at = record.command, At(record.offset, record.time)
+        assert not isinstance(command, NoteCancelled)
         row = self.row(command.table)
         if isinstance(command, OpenSession):
             decision = decide_open(row, command, at)
@@ -268,6 +277,27 @@ class Worker:
             self._send_event(told(command.table, decision.session, record.time))
         self._queue(record, writes=True, kind="changed")
         return True
+
+    def _cancel(self, record: "Record", command: NoteCancelled) -> None:
+        row = self.row(command.table)
+        match self._decide_cancelled(row, command, At(record.offset, record.time)):
+            case Cancelled(row=after, again=again):
+                if not again or self.rules.cancelled_rows_again:
+                    self.send_row(command.table, after)
+                is_past = command.session < row.session
+                if not again or (self.rules.cancels_outlive_their_session if is_past else self._tells_again(record)):
+                    self._send_event(order_cancelled(command))
+        self._queue(record, writes=True, kind="")
+
+    def _tells_again(self, record: "Record") -> bool:
+        """What is cancelled by a later command has its event from there."""
+        return self.rules.cancelled_events_again or record.offset > self.row(record.command.table).offset
+
+    def _decide_cancelled(self, row: Row, command: NoteCancelled, at: At) -> CancelDecision:
+        """The real decision, unless a rule is off."""
+        if not self.rules.cancelled_once and command.session == row.session and at.offset > row.offset:
+            row = replace(row, cancelled=tuple(version for version in row.cancelled if version != command.version))
+        return decide_cancelled(row, command, at)
 
     def _has_moved_all(self, table: str, row: Row) -> bool:
         """Whether the ids that a new session's row drops stand in their chunks; what is missing is sent."""

@@ -11,6 +11,7 @@ from app.__main__ import main
 from app.web.openapi import OPERATIONS
 from app.web.permissions import ROUTES, YES, Holder, Route
 from tests.house import Client, House, order, serving, views_of
+from tests.kitchen import fake_kitchen
 from tests.stack import ROOT
 
 TART = {"name": "Tarte Tatin", "price": "8.20", "category": "Desserts", "station": "pastry"}
@@ -65,8 +66,7 @@ async def ask(client: Client, route: Route, token: str, order_id: str) -> int:
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 async def test_each_route_answers_everybody_as_the_table_says(route: Route) -> None:
     for holder in Holder:
-        house = House()
-        async with serving(house) as client:
+        async with fake_kitchen() as kitchen, serving(house := House(kitchen={"url": kitchen.url})) as client:
             order_id = await seated(house, client)
             before = state(house)
             for token in TOKENS[holder]:

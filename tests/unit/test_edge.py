@@ -112,3 +112,15 @@ async def test_whoever_looks_after_the_load_hears_when_each_answered_command_was
     edge.resolve(Answer(command.request_id, "opened", session=1))
     await asked
     assert heard == [pytest.approx(began, abs=0.01)]
+
+
+async def test_an_answer_that_another_edge_at_the_same_address_waits_for_is_handed_on() -> None:
+    kitchen = edge_of(KeptCommands())
+    edge = KafkaEdge(KeptCommands(), "unix:here", 5.0, 10, otherwise=kitchen.resolve)
+    commands = opening(edge), opening(kitchen)
+    asked = [asyncio.ensure_future(each.ask(command)) for each, command in zip((edge, kitchen), commands, strict=True)]
+    await asyncio.sleep(0)
+    edge.resolve(Answer(commands[1].request_id, "cancelled"))
+    edge.resolve(Answer(commands[0].request_id, "opened"))
+    edge.resolve(Answer("nobody's", "opened"))
+    assert [answer.outcome for answer in await asyncio.gather(*asked)] == ["opened", "cancelled"]

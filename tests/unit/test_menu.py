@@ -52,6 +52,12 @@ def test_modifiers_are_priced() -> None:
     assert STEAK.price_with(["well", "aioli", "bbq"]) == 3300
 
 
+def test_modifiers_have_names_for_the_cook() -> None:
+    assert STEAK.names_of(["aioli", "rare"]) == ("Aioli", "Rare")
+    assert STEAK.names_of([]) == ()
+    assert SALMON.names_of(["rare"]) == ()
+
+
 def test_a_price_is_told_as_it_was_shown() -> None:
     menu = priced(priced(menu_of(SALMON), 2000), 1899)
     salmon = salmon_of(menu)

@@ -10,7 +10,9 @@ from app.messages import (
     BadMessageError,
     Line,
     NewerSchemaError,
+    NoteCancelled,
     OpenSession,
+    OrderCancelled,
     OrderPlaced,
     SessionOpened,
     decode_command,
@@ -23,7 +25,10 @@ ORDER = OrderPlaced(
 )
 
 
-@pytest.mark.parametrize("event", [ORDER, SessionOpened("T1", 1, 5)])
+CANCELLED = OrderCancelled("T1", 1, ORDER.order_id, 1, 3798, 5, 9)
+
+
+@pytest.mark.parametrize("event", [ORDER, CANCELLED, SessionOpened("T1", 1, 5)])
 def test_an_event_comes_back_and_always_tells_its_schema(event: Any) -> None:
     data = encode(event)
     assert decode_event(data) == event
@@ -74,3 +79,11 @@ def test_what_no_table_could_hold_is_no_event(change: dict[str, Any]) -> None:
 
 def test_a_field_that_is_not_known_is_none_of_the_readers_business() -> None:
     assert decode_event(json.dumps({**json.loads(encode(ORDER)), "tip": 5}).encode()) == ORDER
+
+
+def test_what_is_cancelled_has_a_servers_order_id() -> None:
+    note = NoteCancelled("T1", 1, ORDER.order_id, 1, 3798, 5, 9)
+    assert decode_command(encode(note)) == note
+    for message, decode in ((note, decode_command), (CANCELLED, decode_event)):
+        with pytest.raises(BadMessageError, match="no order id"):
+            decode(encode(message).replace(b'"o1111', b'"x1111'))

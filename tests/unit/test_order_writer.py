@@ -7,7 +7,7 @@ import pytest
 
 from app.adapters import order_writer
 from app.adapters.order_writer import FIRST, CassandraOrderWriter
-from app.messages import Event, Line, OrderPlaced, SessionClosed, SessionOpened
+from app.messages import Event, Line, OrderCancelled, OrderPlaced, SessionClosed, SessionOpened
 from app.settings import Settings
 
 
@@ -64,3 +64,21 @@ async def test_a_sessions_earliest_time_wins(monkeypatch: pytest.MonkeyPatch, ki
     early = await stamps(monkeypatch, kind("T1", 1, 1_000))
     late = await stamps(monkeypatch, kind("T1", 1, 2_000))
     assert early["sessions"] > late["sessions"]
+
+
+async def test_a_cancel_is_marked_in_each_table_by_its_key_and_the_earliest_time_wins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(order_writer, "BatchStatement", Batch)
+    session: Any = Session()
+    writer = CassandraOrderWriter(session, Settings())
+    await writer.write([event_at(7, placed_at=2_000)])
+    by_table = {text.split()[2]: values for text, values in session.written}
+    session.written.clear()
+    await writer.write([OrderCancelled("T1", 1, "o1", 1, 3798, placed_at=2_000, at=9_000)])
+    marks = {text.split()[1]: values for text, values in session.written}
+    assert marks.keys() == by_table.keys()
+    assert all(text.startswith("UPDATE") for text, _ in session.written)  # an INSERT would make a row of it
+    assert marks["orders_by_id"] == (FIRST - 9_000, 9_000, "o1")
+    assert marks["orders_by_session"] == (FIRST - 9_000, 9_000, "T1", 1, 1)
+    assert marks["orders_by_day"] == (FIRST - 9_000, 9_000, *by_table["orders_by_day"][:4])

@@ -10,11 +10,11 @@ import pytest
 
 from app.agents.orders import OrdersAgent
 from app.domain.row import CHUNK_IDS, NO_ROW, Chunk, Row, chunk_key, encode_id
-from app.messages import Answer, PlaceOrder, encode
+from app.messages import Answer, OrderCancelled, PlaceOrder, decode_event, encode
 from app.ports import Record, UnavailableError
 from app.tables.rows import Chunks
 from app.topics import ORDER_COMMANDS, ORDER_EVENTS, ORDER_IDS_CHANGELOG, TABLES_CHANGELOG
-from tests.property.restaurant import close_session, open_session, place
+from tests.property.restaurant import cancel, close_session, open_session, place
 
 
 class EndedError(BaseException):
@@ -251,6 +251,24 @@ async def test_what_is_read_again_is_written_and_told_again(house: House) -> Non
     told = [value for _, value in house.lanes[ORDER_EVENTS].records]
     assert told[3:] == told[:3]
     assert [answer.outcome for answer in house.answers] == ["opened", "accepted", "closed"]
+
+
+async def test_a_cancelled_order_is_told_of_and_nobody_waits_for_an_answer(house: House) -> None:
+    commands = [encode(open_session()), encode(place("a")), encode(cancel(1)), encode(cancel(2))]
+    await house.take_over()
+    await house.read_commands(*commands)
+    house.acknowledge()
+    row = house.rows["T1"]
+    assert (row.version, row.total, row.cancelled) == (1, 0, (1,))
+    assert house.sent(TABLES_CHANGELOG)[2:] == [row]
+    placed, cancelled = (decode_event(value) for _, value in house.lanes[ORDER_EVENTS].records[1:])
+    assert isinstance(cancelled, OrderCancelled)
+    assert (cancelled.order_id, cancelled.version) == (placed.order_id, placed.version)  # type: ignore[union-attr]
+    assert [answer.outcome for answer in house.answers] == ["opened", "accepted"]
+    assert house.done[-1] == 4
+    await house.read_commands(*commands[2:3], first=2)
+    assert house.sent(TABLES_CHANGELOG)[3:] == [row]
+    assert [decode_event(value) for _, value in house.lanes[ORDER_EVENTS].records[3:]] == [cancelled]
 
 
 async def test_after_a_rebalance_the_rest_of_a_fetch_is_left_to_the_next_owner(house: House) -> None:

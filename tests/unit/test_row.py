@@ -8,6 +8,7 @@ from app.domain.row import (
     CHUNK_IDS,
     FORMAT,
     NO_ROW,
+    PLAIN_FORMAT,
     BadRowError,
     Chunk,
     Row,
@@ -27,6 +28,27 @@ def row_with(count: int) -> Row:
 def test_a_row_comes_back_from_its_bytes() -> None:
     row = row_with(5)
     assert Row.decode(row.encode()) == row
+
+
+@pytest.mark.parametrize("cancelled", [(1,), (1, 2, 40_000), tuple(range(1, 70_000))])
+def test_a_row_comes_back_with_what_was_cancelled(cancelled: tuple[int, ...]) -> None:
+    row = replace(row_with(5), cancelled=cancelled)
+    data = row.encode()
+    assert Row.decode(data) == row
+    assert row_offset(data) == row.offset
+    assert len(data) == len(row_with(5).encode()) + 4 + 4 * len(cancelled)
+
+
+def test_a_row_without_cancelled_orders_is_one_that_releases_without_cancelling_read() -> None:
+    assert row_with(5).encode()[0] == PLAIN_FORMAT
+    assert Row.decode(row_with(5).encode()).cancelled == ()
+
+
+def test_a_row_that_lacks_a_part_of_what_was_cancelled_is_refused() -> None:
+    data = replace(row_with(0), cancelled=(1, 2, 3)).encode()
+    for length in range(len(data) - 15, len(data)):
+        with pytest.raises(BadRowError, match=r"damaged|newer"):
+            Row.decode(data[:length])
 
 
 def test_an_id_is_found_at_its_version_also_after_a_chunk_has_left() -> None:
@@ -68,6 +90,8 @@ def test_a_row_or_chunk_of_a_newer_version_is_refused_with_what_to_do() -> None:
     for decode in (Row.decode, row_offset, lambda data: Chunk.decode(0, data)):
         with pytest.raises(BadRowError, match=r"newer version.*upgrade this worker"):
             decode(row)
+    with pytest.raises(BadRowError, match="newer version"):
+        Chunk.decode(0, bytes([PLAIN_FORMAT + 1]) + Chunk(0, 77, b"").encode()[1:])
 
 
 def test_a_chunk_with_more_ids_than_ours_is_refused() -> None:

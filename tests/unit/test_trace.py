@@ -12,14 +12,15 @@ import pytest
 
 from app.audit.log import AuditError
 from app.cli import trace as cli
-from app.messages import Line, OrderPlaced, PlaceOrder, encode, order_placed
+from app.messages import Line, OrderPlaced, PlaceOrder, encode, order_cancelled, order_placed
+from app.topics import ORDER_COMMANDS, ORDER_EVENTS
 from app.trace.follow import Follower, Trace, UnknownOrderError, windows
 from app.trace.lines import acknowledgement, parse, search
-from app.trace.log import Command, Event
+from app.trace.log import Cancel, Command, Event
 from app.trace.records import Found
 from app.trace.tickets import Ticket, ticket_of
 from tests.kitchen_told import LINES, messages
-from tests.property.restaurant import place
+from tests.property.restaurant import cancel, place
 
 T0 = 1_700_000_000_000  # ms
 COMMAND = msgspec.structs.replace(place("order-1"), trace="pad-7")
@@ -63,6 +64,7 @@ class Kafka:
         self.told: Event | None = Event(Found(PARTITION, 17, T0 + 4, encode(ORDER)), ORDER)
         self.led_to: tuple[Found | None, int] = Found(PARTITION, 88, T0 + 4, b""), -1
         self.made = told(0, (5, 3), (9, 3))
+        self.cancelled: list[Cancel] = []
         self.is_past = True
         self.begins = 0
         self.scans = 0
@@ -85,6 +87,10 @@ class Kafka:
         assert since <= T0 + 2
         return self.told if after >= 41 else None
 
+    def cancels(self, order_id: str, partition: int, since: int, until: int | None) -> list[Cancel]:
+        assert (order_id, partition) == (ORDER.order_id, PARTITION)
+        return [c for c in self.cancelled if since <= c.record.time < (until or 2**60)]
+
     def row(self, table: str, partition: int, since: int, offset: int) -> tuple[Found | None, int]:
         assert (table, offset) == ("T1", 41)
         return self.led_to
@@ -105,13 +111,14 @@ class Store:
 
     def __init__(self) -> None:
         self.stored: OrderPlaced | None = ORDER
+        self.cancelled_at = 0
         self.held = {"orders_by_id": True, "orders_by_session": True, "orders_by_day": True}
         self.away = False
 
-    def order(self, wanted: str) -> OrderPlaced | None:
+    def order(self, wanted: str) -> tuple[OrderPlaced, int] | None:
         if self.away:
             raise AuditError("Cassandra: no host answers")
-        return self.stored if wanted == ORDER.order_id else None
+        return (self.stored, self.cancelled_at) if self.stored and wanted == ORDER.order_id else None
 
     def order_ids(self, table: str, client_order_id: str) -> list[str]:
         if self.away:
@@ -130,13 +137,14 @@ class House:
     def __init__(self, logs: Path) -> None:
         self.logs = logs
         self.kafka, self.store = Kafka(), Store()
+        self.later = 60_000  # ms after the order
         for name, text in (("orders-1", VIEW), ("orders-2", OWNER), ("ledger-1", LEDGER + ACKNOWLEDGED)):
             (logs / f"{name}.log").write_text("something else\n" + text)
 
     def follower(self, *, kafka: bool = True, cassandra: bool = True) -> Follower:
         log: Any = self.kafka if kafka else None
         store: Any = self.store if cassandra else None
-        return Follower(self.logs, log, store, lambda _: PARTITION)
+        return Follower(self.logs, log, store, lambda _: PARTITION, lambda: T0 + self.later)
 
     def follow(self, *, kafka: bool = True, cassandra: bool = True) -> Trace:
         return self.follower(kafka=kafka, cassandra=cassandra).follow(ORDER.order_id, 0)
@@ -352,3 +360,45 @@ def test_what_is_no_order_is_refused_before_anything_is_asked(arguments: tuple[s
     done = click.testing.CliRunner().invoke(cli.command, arguments)
     assert done.exit_code != 0
     assert says in done.output
+
+
+def cancelled(house: House, after: int) -> None:
+    """The kitchen has cancelled the order so many ms after it was placed."""
+    note = msgspec.structs.replace(cancel(1, client_id="order-1"), at=T0 + after)
+    event = order_cancelled(note)
+    house.kafka.cancelled = [
+        Cancel(ORDER_COMMANDS, Found(PARTITION, 55, T0 + after + 3, encode(note)), note),
+        Cancel(ORDER_EVENTS, Found(PARTITION, 23, T0 + after + 5, encode(event)), event),
+    ]
+
+
+@pytest.mark.parametrize(("stands", "kafka"), [(True, True), (False, True), (True, False)])
+def test_a_cancel_is_shown_as_far_as_it_is_known(house: House, stands: bool, kafka: bool) -> None:
+    after = 3_600_000  # long ago, so that only Cassandra tells where in the log to look
+    cancelled(house, after if stands else 1_000)
+    house.later = 10 * after if stands else 60_000
+    house.store.cancelled_at = T0 + after if stands else 0
+    trace = house.follow(kafka=kafka)
+    assert trace.cancelled_at == T0 + (after if stands else 1_000)
+    told = [(step.where, step.what) for step in trace.steps if step.what.startswith("cancelled")]
+    assert (
+        told
+        == [
+            ("kitchen", "cancelled: the kitchen decided so"),
+            ("order-commands/2@55", "cancelled: the kitchen's note is in the log"),
+            ("order-events/2@23", "cancelled: its event is in the log"),
+        ][: 3 if kafka else 1]
+    )
+    assert next(cli.lines(trace)).endswith(f"accepted as version 1, cancelled at {at(trace.cancelled_at - T0)[:23]}Z")
+
+
+def test_an_order_that_stands_was_not_cancelled(house: House) -> None:
+    trace = house.follow()
+    assert trace.cancelled_at == 0
+    assert not any("cancelled" in step.what for step in trace.steps)
+
+
+def test_without_cassandra_a_cancel_is_looked_for_from_the_order_on(house: House) -> None:
+    cancelled(house, 3_600_000)
+    house.later = 36_000_000
+    assert house.follow(cassandra=False).cancelled_at == T0 + 3_600_000

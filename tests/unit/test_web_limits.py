@@ -224,6 +224,19 @@ async def test_staff_change_as_much_as_a_hand_can_and_are_told_when_to_go_on() -
         assert (await client.post("/tables/T4/open", "manager")).status == 201
 
 
+async def test_a_cancel_is_a_write_of_its_token_and_no_order_of_the_table() -> None:
+    house = LimitedHouse(source_writes_per_minute=5)
+    pad = await house.seat()
+    async with serving(house) as client:
+        path = f"/orders/{(await client.order(order(), pad)).body['order_id']}"
+        house.kitchen.away = True
+        assert (await client.send("DELETE", path, pad)).status == 503  # without an answer it costs nothing
+        house.kitchen.away = False
+        assert [(await client.send("DELETE", path, pad)).status for _ in range(4)] == [200] * 4
+        assert is_limited(await client.send("DELETE", path, pad), "source")
+        assert (await client.send("DELETE", path, "manager")).status == 200
+
+
 async def test_who_has_the_keys_opens_a_whole_house_at_once() -> None:
     house = LimitedHouse()
     tables = tuple(f"T{number}" for number in range(150))

@@ -53,6 +53,35 @@ async def test_prices_and_names_come_from_the_menu_and_the_total_is_their_sum() 
     assert (placed.total, placed.currency, placed.note) == (4648, "EUR", "window seat")
 
 
+async def test_a_line_tells_the_kitchen_its_station_allergens_and_what_was_chosen() -> None:
+    house = House()
+    house.menu.dishes = (*DISHES, replace(STEAK, allergens=("milk",)))
+    pad = await house.seat()
+    steak = {"menu_item_id": "m4", "quantity": 1, "modifiers": ["rare", "aioli"]}
+    async with serving(house) as client:
+        received = await client.order(order(items=[*TWO_SALMONS_AND_A_SOUP, steak]), pad)
+        read = await client.get(f"/orders/{received.body['order_id']}", pad)
+    [placed] = house.owner.events
+    assert [(line.station, line.allergens, line.choices) for line in placed.lines] == [
+        ("grill", ("fish",), ()),
+        ("stove", ("milk", "gluten"), ()),
+        ("grill", ("milk",), ("Rare", "Aioli")),
+    ]
+    for line in read.body["items"]:
+        assert set(line) == {"line_id", "menu_item_id", "name", "quantity", "price", "note", "modifiers"}
+
+
+async def test_an_order_stays_the_same_when_its_dish_moves_to_another_station() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        first = await client.order(order(), pad)
+        house.menu.dishes = tuple(replace(dish, station="oven", allergens=("celery",)) for dish in DISHES)
+        again = await client.order(order(), pad)
+    assert (again.status, again.body) == (201, first.body)
+    assert again.headers["Idempotency-Replayed"] == "true"
+
+
 async def test_a_price_that_a_pad_sends_is_refused() -> None:
     house = House()
     pad = await house.seat()

@@ -1,5 +1,6 @@
 """Reading the menu, orders and tables: who may read what, and what is answered while a part is away."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -219,3 +220,33 @@ async def test_a_table_is_unavailable_without_its_owner() -> None:
         for path in ("/tables/T1", "/tables/T1/orders"):
             reply = await client.get(path, pad)
             assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
+
+
+async def test_a_cancelled_order_reads_so_as_its_owner_knows_or_the_store() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        first, second, third = await placed(client, pad)
+        house.owner.rows["T1"] = replace(house.owner.rows["T1"], cancelled=(2,), total=2 * 3798)
+        house.store.cancelled.add(third)
+        orders = (await client.get("/tables/T1/orders", pad)).body
+        assert [order["status"] for order in orders] == ["received", "cancelled", "received"]  # as the owner says
+        assert [order["version"] for order in orders] == [1, 2, 3]
+        assert (await client.get("/tables/T1", pad)).body["total"] == 75.96
+        for token, known in ((pad, "cancelled"), ("manager", "received")):  # for staff no owner is asked
+            assert (await client.get(f"/orders/{second}", token)).body["status"] == known
+        assert (await client.get(f"/orders/{third}", "manager")).body["status"] == "cancelled"
+        house.store.orders.clear()
+        for token in (pad, "manager"):
+            assert (await client.get(f"/orders/{second}", token)).body["status"] == "cancelled"
+            assert (await client.get(f"/orders/{first}", token)).body["status"] == "received"
+
+
+async def test_a_pad_that_missed_a_cancelled_order_is_told_so() -> None:
+    house = House()
+    pad = await house.seat()
+    async with serving(house) as client:
+        _, second, _ = await placed(client, pad)
+        house.store.cancelled.add(second)
+        conflict = await client.order(order(0, "late"), pad)
+    assert [missed["status"] for missed in conflict.body["missed"]] == ["received", "cancelled", "received"]
