@@ -118,9 +118,9 @@ class _Told:
 
     __slots__ = ("lines", "numbers", "order", "stations", "versions")
 
-    def __init__(self, part: Part) -> None:
-        self.order = part.order
-        self.stations = part.stations
+    def __init__(self, order: bytes, stations: tuple[str, ...]) -> None:
+        self.order = order
+        self.stations = stations
         self.numbers: tuple[str, ...] = ()
         self.lines = NO_LINES
         self.versions = b""  # entries: station and version, and a hash of what was told
@@ -148,6 +148,7 @@ class Tickets:
         self._most = most
         self._told: dict[Place, _Told] = {}
         self._numbers: dict[str, int] = {}  # of the stations
+        self._same: dict[tuple[str, ...], tuple[str, ...]] = {}  # stations and lines are much the same, order by order
         self._complete: deque[Place] = deque()
         self.incomplete: dict[Place, None] = {}  # orders of which only some tickets were told of
 
@@ -164,7 +165,7 @@ class Tickets:
         """Note a message down; what is wrong about it, if anything. The same once more is not."""
         told = self._told.get(part.place)
         if told is None:
-            told = self._told[part.place] = _Told(part)
+            told = self._told[part.place] = _Told(part.order, self._kept(part.stations))
             self.incomplete[part.place] = None
             if self._most is not None and len(self.incomplete) > self._most:
                 oldest = next(iter(self.incomplete))
@@ -175,7 +176,7 @@ class Tickets:
         if told.find(lines) is None:
             if twice := sorted(set(told.numbers) & set(part.numbers)) or _repeated(part.numbers):
                 return Amiss("duplicated", f"{part}: line {', '.join(twice)} stands in another ticket, too")
-            told.numbers += part.numbers
+            told.numbers = self._kept(told.numbers + part.numbers)
             told.lines = told.lines.plus(part.lines)
         same = told.note(lines, part.lines.digest.to_bytes(8))
         same = told.note(self._key(part.station, part.version), part.content) and same
@@ -218,6 +219,10 @@ class Tickets:
             self._complete.append(place)
             if len(self._complete) > self._most:
                 del self._told[self._complete.popleft()]
+
+    def _kept(self, texts: tuple[str, ...]) -> tuple[str, ...]:
+        """The same texts, held once."""
+        return self._same.setdefault(texts, texts)
 
     def _key(self, station: str, version: int) -> bytes:
         number = self._numbers.setdefault(station, len(self._numbers)) & 0xFF  # no house has so many
