@@ -37,7 +37,7 @@ class Metric:
         return f"{PREFIX}_{self.name}_{self.unit}"
 
 
-# ── the auditor: acknowledged = events = every table of Cassandra ─────────────────────────────────────────────────────
+# ── the auditor: acknowledged = events = every table of Cassandra = tickets ───────────────────────────────────────────
 
 AUDIT_ACKNOWLEDGED = Metric(
     "gauge", "audit_acknowledged", "orders", "Orders that the tables' rows count, over all sessions"
@@ -49,10 +49,23 @@ AUDIT_EXPIRED = Metric(
 AUDIT_CASSANDRA = Metric(
     "gauge", "audit_cassandra", "orders", "Orders found in a Cassandra table when last looked for there", ("table",)
 )
-AUDIT_LOST = Metric(
-    "gauge", "audit_lost", "orders", "Acknowledged orders without event, or missing in Cassandra past the ledger's word"
+AUDIT_TICKETED = Metric("gauge", "audit_ticketed", "orders", "Orders that have a ticket at each of their stations")
+AUDIT_UNTICKETED = Metric(
+    "gauge", "audit_unticketed", "orders", "Orders that lack a ticket although the kitchen is done with them; also lost"
 )
-AUDIT_DUPLICATED = Metric("gauge", "audit_duplicated", "orders", "Two orders at one place, or one order at two")
+AUDIT_TICKETS_BEHIND = Metric(
+    "gauge", "audit_tickets_behind", "orders", "Orders without tickets that the kitchen is not done with yet"
+)
+AUDIT_LOST = Metric(
+    "gauge",
+    "audit_lost",
+    "orders",
+    "Acknowledged orders without event, missing in Cassandra past the ledger's word, or without tickets past the "
+    "kitchen's",
+)
+AUDIT_DUPLICATED = Metric(
+    "gauge", "audit_duplicated", "orders", "Two orders at one place, one order at two, or a line in two tickets"
+)
 AUDIT_DIFFERING = Metric("gauge", "audit_differing", "orders", "Orders that two sources tell in different ways")
 AUDIT_UNWRITTEN_AGE = Metric(
     "gauge", "audit_unwritten_age", "seconds", "Age of the oldest event that is not in Cassandra yet; 0 without one"
@@ -73,6 +86,9 @@ AUDIT = (
     AUDIT_EVENTS,
     AUDIT_EXPIRED,
     AUDIT_CASSANDRA,
+    AUDIT_TICKETED,
+    AUDIT_UNTICKETED,
+    AUDIT_TICKETS_BEHIND,
     AUDIT_LOST,
     AUDIT_DUPLICATED,
     AUDIT_DIFFERING,

@@ -37,7 +37,7 @@ class Lags:
     """Of one topic, and of the changelogs beside it. `places` is called from any thread."""
 
     def __init__(self, topic: str, changelogs: Sequence[str], places: Places, ends: Ends) -> None:
-        self._topic = topic
+        self.topic = topic
         self._changelogs = changelogs
         self._places = places
         self._ends = ends
@@ -66,7 +66,7 @@ class Lags:
 
     def look(self, *, with_changelogs: bool) -> None:
         """Ask Kafka once."""
-        found = self._ends.of(self._topic, self._places().keys())
+        found = self._ends.of(self.topic, self._places().keys())
         if found is None:
             return
         self._answered = now = time.monotonic()
@@ -98,11 +98,11 @@ class Lags:
 
     def records(self) -> Values:
         """By topic and partition: the records that are not done with."""
-        return [((self._topic, str(partition)), records) for partition, records, _ in self._now()]
+        return [((self.topic, str(partition)), records) for partition, records, _ in self._now()]
 
     def ages(self) -> Values:
         """By topic and partition: how many s the oldest of them has stood there."""
-        return [((self._topic, str(partition)), age) for partition, _, age in self._now()]
+        return [((self.topic, str(partition)), age) for partition, _, age in self._now()]
 
     def oldest(self) -> float:
         """How many s the oldest record that is not done with has stood; 0 without one."""

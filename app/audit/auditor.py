@@ -1,10 +1,12 @@
 """The auditor: one check after the other, for weeks, beside everything else.
 
+    what the kitchen has done ──> tickets, read on to their ends: orders that have all of them as fast as they come
     rows, events ──> read on to their ends: orders acknowledged, told of, passed over          as fast as they come
     what the ledger has done ──> events before it ──> looked for in every table of Cassandra   at a bounded rate
     all of that, again ──> from the log's beginning, round after round                         at a tenth of it
 
-It keeps no orders, only how far each table is (places.py) and what is amiss (book.py): the log and Cassandra keep them.
+It keeps no orders, only how far each table is (places.py, kitchen.py) and what is amiss (book.py): the log and
+Cassandra keep them.
 """
 
 import time
@@ -15,13 +17,14 @@ import structlog
 
 from app.audit.book import Book
 from app.audit.figures import Figures
-from app.audit.log import AuditError, Group, Pieces, RemadeError, Topic
+from app.audit.log import AuditError, Group, KitchenGroup, Pieces, RemadeError, Topic
 from app.audit.orders import Order, of_record
 from app.audit.store import LOOK_SECONDS, Store
+from app.audit.tickets import of_ticket
 from app.domain.row import BadRowError, Row
 from app.messages import BadMessageError, NewerSchemaError
 from app.settings import Settings
-from app.topics import LEDGER_APP, ORDER_EVENTS, TABLES_CHANGELOG
+from app.topics import KITCHEN_TICKETS, LEDGER_APP, ORDER_EVENTS, TABLES_CHANGELOG
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +65,9 @@ class Auditor:
         self._changelog: Topic | None = None
         self._events: Topic | None = None
         self._ledger: Group | None = None
+        self._kitchen: KitchenGroup | None = None
+        self._tickets: Topic | None = None
+        self._cooked: dict[int, int] = {}  # up to where the kitchen is done with the events
         self._pieces: Pieces | None = None
         self._store: Store | None = None
         self._front, self._round = Cursor(), Cursor()
@@ -108,6 +114,9 @@ class Auditor:
         bootstrap = self._settings.kafka_bootstrap
         self._changelog = self._changelog or Topic(bootstrap, TABLES_CHANGELOG)
         self._events = self._events or Topic(bootstrap, ORDER_EVENTS)
+        self._tickets = self._tickets or Topic(bootstrap, KITCHEN_TICKETS)
+        if not self._read_tickets(self._events, self._tickets):
+            return {}, {}
         self._ledger = self._ledger or Group(bootstrap, LEDGER_APP)
         for count, message in enumerate(self._changelog.read()):
             self._row(message)
@@ -117,11 +126,31 @@ class Auditor:
             self._event(message, self._events)
             if count % MANY == 0 and self._turn():
                 return {}, {}
-        self.book.compare(time.monotonic(), is_whole=not self._events.is_cut)
+        now = time.monotonic()
+        self.book.compare(now, is_whole=not self._events.is_cut)
+        is_whole = not (self._events.is_cut or self._tickets.is_cut)
+        self.book.kitchen.compare(now, self._events.read_to, self._cooked, is_whole=is_whole)
         ends, done = self._events.ends(), self._ledger.committed(self._events)
         self._figures.unwritten.set(sum(max(0, end - done[number]) for number, end in ends.items()))
         self._figures.oldest_unwritten = self._oldest(ends, done)
         return self._events.starts, done
+
+    def _read_tickets(self, events: Topic, tickets: Topic) -> bool:
+        """Read the tickets on, once it is known what the kitchen is done with; False where it is to stop.
+
+        They come before the events, so that none is newer than these.
+        """
+        kitchen = self.book.kitchen
+        self._kitchen = self._kitchen or KitchenGroup(self._settings.kafka_bootstrap)
+        self._cooked = self._kitchen.done(events)
+        for count, message in enumerate(tickets.read()):
+            try:
+                kitchen.ticket(of_ticket(message.key(), message.value()), is_whole=not tickets.is_cut)
+            except BadMessageError as error:
+                kitchen.unreadable(f"{KITCHEN_TICKETS}/{message.partition()} offset {message.offset()}: {error}")
+            if count % MANY == 0 and self._turn():
+                return False
+        return True
 
     def _row(self, message: Any) -> None:
         table, value = (message.key() or b"").decode(errors="replace"), message.value()
@@ -143,7 +172,7 @@ class Auditor:
             self.book.differ(f"{ORDER_EVENTS}/{message.partition()} offset {message.offset()}: {error}")
             return
         if order is not None:
-            self.book.event(order, is_whole=not topic.is_cut)
+            self.book.event(order, is_whole=not topic.is_cut, partition=message.partition())
 
     def _oldest(self, ends: dict[int, int], done: dict[int, int]) -> int | None:
         """When the oldest event was appended (ms since 1970, UTC) that the ledger is not done with."""
@@ -206,7 +235,8 @@ class Auditor:
 
     def close(self) -> None:
         """Let go of Kafka and Cassandra."""
-        for source in (self._changelog, self._events, self._ledger, self._pieces, self._store):
+        sources = (self._changelog, self._events, self._ledger, self._kitchen, self._tickets, self._pieces, self._store)
+        for source in sources:
             if source is not None:
                 source.close()
 

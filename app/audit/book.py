@@ -3,11 +3,13 @@
 No clock and no I/O: every `now` is in s of any clock that runs on, and the same one each time.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from app.audit.check import absent, contrary
+from app.audit.kitchen import Kitchen
 from app.audit.orders import Found, Order, Place, id_of, same_id
+from app.audit.patience import Patience
 from app.audit.places import Places
 from app.domain.row import Row, newer
 
@@ -16,32 +18,6 @@ MOST_AMISS = 10_000  # orders and records kept by name; with as many, nothing fu
 Say = Callable[[str], None]
 Told = tuple[Place, Found]  # what a row of Cassandra tells
 Key = tuple[Place, Found]  # what an event tells; another event at the same place has a key of its own
-
-
-class Patience:
-    """What is amiss counts once it has been so for the whole of `grace` s, and until it is no more."""
-
-    def __init__(self, grace: float) -> None:
-        self._grace = grace
-        self._since: dict[Hashable, float] = {}
-        self.lasting: set[Hashable] = set()
-
-    def note(self, key: Hashable, is_amiss: bool, now: float, *, at_once: bool = False) -> bool:
-        """How it is now; whether that changed what counts."""
-        if not is_amiss:
-            self._since.pop(key, None)
-            was = key in self.lasting
-            self.lasting.discard(key)
-            return was
-        since = self._since.setdefault(key, now)
-        if key in self.lasting or (now - since < self._grace and not at_once):
-            return False
-        self.lasting.add(key)
-        return True
-
-    def start_over(self) -> None:
-        """A source was away: what does not count yet gets the whole time once more."""
-        self._since.clear()
 
 
 @dataclass
@@ -71,6 +47,7 @@ class Book:
 
     def __post_init__(self) -> None:
         self._patience = Patience(self.grace)
+        self.kitchen = Kitchen(self.say, self._patience)
         self._touched: set[str] = set()
         self._gaps: set[Place] = set()  # those noted
         # Table -> what one source counted when the other told of less.
@@ -89,11 +66,12 @@ class Book:
             self.rows[table] = Row(session=now.session, version=now.version, placed=now.placed, offset=now.offset)
             self._touched.add(table)
 
-    def event(self, order: Order, *, is_whole: bool) -> None:
+    def event(self, order: Order, *, is_whole: bool, partition: int = 0) -> None:
         """A record of the events; the log `is_whole` while nothing has left it by its age."""
         try:
             if self.told.add(order.place, is_whole=is_whole):
                 self._touched.add(order.place.table)
+                self.kitchen.order(order.place, order.lines, partition)
         except ValueError as error:
             self.differ(f"{order}: {error}")
 
@@ -198,7 +176,7 @@ class Book:
     @property
     def lost(self) -> int:
         """Orders that are missing, for good as far as can be told."""
-        return self._lost_events() + sum(key in self._patience.lasting for key in self.missing)
+        return self._lost_events() + sum(key in self._patience.lasting for key in self.missing) + self.kitchen.lost
 
     def _lost_events(self) -> int:
         by_table: dict[str, int] = {}
@@ -217,6 +195,7 @@ class Book:
         return (
             len(self.contrary)
             + len(self.unreadable)
+            + self.kitchen.differing
             + sum(max(1, self._told(table) - self._placed(table)) for table in ahead)
         )
 

@@ -1,11 +1,13 @@
-"""What the rows acknowledge, what the log tells and what Cassandra holds, compared."""
+"""What the rows acknowledge, what the log and the kitchen tell and what Cassandra holds, compared."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.audit.orders import Found, Orders, Place, agree, id_of, same_id
+from app.audit.orders import Found, Orders, Place, agree, id_bytes, id_of, same_id
+from app.audit.tickets import Cooking
 from app.domain.row import Row
+from app.topics import KITCHEN_TICKETS
 
 SHOWN = 20
 
@@ -22,13 +24,16 @@ class Acknowledgement:
 class Report:
     """What the audit found.
 
-    `expired` orders are older than the log and were compared without it; `behind` events the ledger had not done with.
+    `tickets`: orders that have a ticket at each of their stations, which add up to their lines. `expired` orders are
+    older than the log, or than what is left of the tickets, and were compared without it. `behind` counts events that
+    the ledger had not done with, and orders whose tickets the kitchen had not told of.
     `undecodable` records of the log are no events: consumers set them aside. An order that lost its event is lost, too.
     """
 
     acknowledged: int = 0
     events: int = 0
     cassandra: int = 0
+    tickets: int = 0
     lost: int = 0
     duplicated: int = 0
     differing: int = 0
@@ -64,7 +69,7 @@ class Report:
     def __str__(self) -> str:
         line = (
             f"acknowledged={self.acknowledged} events={self.events} cassandra={self.cassandra} "
-            f"lost={self.lost} duplicated={self.duplicated}"
+            f"tickets={self.tickets} lost={self.lost} duplicated={self.duplicated}"
         )
         more = {name: getattr(self, name) for name in ("differing", "expired", "behind", "undecodable")}
         return line + "".join(f" {name}={count}" for name, count in more.items() if count)
@@ -101,14 +106,16 @@ def compare(
     rows: Mapping[str, Row],
     events: Orders,
     stores: Sequence[Orders],
+    cooking: Cooking,
     report: Report,
     *,
     log_is_cut: bool,
     acknowledgements: Iterable[Acknowledgement] = (),
 ) -> None:
     """Compare the sources; `log_is_cut` says that the oldest events have left the log by their age."""
-    check = _Check(rows, events, stores, report, log_is_cut)
+    check = _Check(rows, events, stores, cooking, report, log_is_cut)
     check.sessions()
+    check.tickets()
     check.rows()
     check.ids()
     check.pads(acknowledgements)
@@ -120,9 +127,15 @@ class _Check:
     """One comparison."""
 
     def __init__(
-        self, rows: Mapping[str, Row], events: Orders, stores: Sequence[Orders], report: Report, log_is_cut: bool
+        self,
+        rows: Mapping[str, Row],
+        events: Orders,
+        stores: Sequence[Orders],
+        cooking: Cooking,
+        report: Report,
+        log_is_cut: bool,
     ) -> None:
-        self._rows, self._events, self._stores = rows, events, stores
+        self._rows, self._events, self._stores, self._cooking = rows, events, stores, cooking
         self._report, self._log_is_cut = report, log_is_cut
         self._expected: defaultdict[str, int] = defaultdict(int)  # orders of each table that are known by their place
 
@@ -150,15 +163,33 @@ class _Check:
             self._report.expired += 1
         elif event is None:
             missing.insert(0, self._events.name)
-        if missing:
+        no_tickets = self._tickets_of(place, event)
+        if missing or no_tickets:
             name = id_of(first) if first else "the order"
-            self._report.lose(f"{name} at {place} is missing in {', '.join(missing)}")
+            texts = [f"missing in {', '.join(missing)}"] if missing else []
+            self._report.lose(f"{name} at {place} is {', '.join(texts + no_tickets)}")
         if first is None:
             return
         if (other := contrary(first, held)) is not None:
             self._report.differ(f"{other} tells another order than {self._events.name} at {place}")
             return
         self._report.cassandra += None not in held.values()
+
+    def _tickets_of(self, place: Place, event: Found | None) -> list[str]:
+        """Count an order's tickets; in which way they are missing, if they are."""
+        amiss, excuse = self._cooking.judge(place, id_bytes(id_of(event)) if event else None)
+        self._report.behind += excuse == "behind"
+        self._report.expired += excuse == "expired" and event is not None
+        self._report.tickets += amiss is None and not excuse
+        if amiss is not None and amiss.kind == "differing":
+            self._report.differ(f"{place}: {amiss.text}")
+        return [amiss.text] if amiss is not None and amiss.kind == "lost" else []
+
+    def tickets(self) -> None:
+        """Tickets are of orders that the log tells of."""
+        for place in self._cooking.tickets:
+            if self._events.get(place) is None and not self._log_is_cut:
+                self._report.differ(f"{KITCHEN_TICKETS} has an order at {place}, of which the log tells nothing")
 
     def rows(self) -> None:
         """A row counts the orders of all of its table's sessions."""

@@ -20,6 +20,9 @@ class Figures:
         self._cassandra = kept.gauge(metrics.AUDIT_CASSANDRA)
         self._lost = kept.gauge(metrics.AUDIT_LOST)
         self._duplicated = kept.gauge(metrics.AUDIT_DUPLICATED)
+        self._ticketed = kept.gauge(metrics.AUDIT_TICKETED)
+        self._unticketed = kept.gauge(metrics.AUDIT_UNTICKETED)
+        self._behind = kept.gauge(metrics.AUDIT_TICKETS_BEHIND)
         self._differing = kept.gauge(metrics.AUDIT_DIFFERING)
         self.unwritten = kept.gauge(metrics.AUDIT_UNWRITTEN)
         self.unverified = kept.gauge(metrics.AUDIT_UNVERIFIED)
@@ -40,7 +43,10 @@ class Figures:
         for table in TABLES:
             self._cassandra.labels(table).set(book.in_cassandra(table))
         self._lost.set(book.lost)
-        self._duplicated.set(len(book.duplicated))
+        self._ticketed.set(book.kitchen.count)
+        self._unticketed.set(book.kitchen.lost)
+        self._behind.set(book.kitchen.behind)
+        self._duplicated.set(len(book.duplicated) + len(book.kitchen.duplicated))
         self._differing.set(book.differing)
         self._oldest_missing = book.oldest_missing()
 

@@ -6,6 +6,9 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from app.audit.kitchen import Progress
+from app.topics import KITCHEN_APP, KITCHEN_COMMANDS
+
 STALL = 30.0  # s without a record or an end, after which reading is given up
 REQUEST = 10.0  # s
 BATCH = 1000
@@ -61,6 +64,11 @@ class Topic:
             self._consumer.assign([TopicPartition(name, number, OFFSET_BEGINNING) for number in self._read_to])
         except KafkaException as error:
             raise AuditError(f"Kafka at {bootstrap}: {error.args[0].str()}") from error
+
+    @property
+    def read_to(self) -> dict[int, int]:
+        """The offset after the last record that was read, by partition."""
+        return dict(self._read_to)
 
     @property
     def is_cut(self) -> bool:
@@ -124,6 +132,39 @@ class Topic:
     def close(self) -> None:
         """Let go of the broker."""
         self._consumer.close()
+
+
+class KitchenGroup:
+    """Up to where the kitchen is done with `order-events`, which it copies into `kitchen-commands` first."""
+
+    def __init__(self, bootstrap: str) -> None:
+        """Find the topic.
+
+        Raises:
+            AuditError: Kafka does not answer, or there is no such topic.
+        """
+        self._commands = Topic(bootstrap, KITCHEN_COMMANDS)
+        self._group = Group(bootstrap, KITCHEN_APP)
+        self._progress: dict[int, Progress] = {}
+
+    def done(self, events: Topic) -> dict[int, int]:
+        """The offset before which it has told of each order's tickets, by partition of `events`.
+
+        Raises:
+            AuditError: Kafka does not answer.
+        """
+        copied = self._group.committed(events)
+        ends = self._commands.ends()
+        decided = self._group.committed(self._commands)
+        return {
+            number: self._progress.setdefault(number, Progress()).look(copied[number], ends[number], decided[number])
+            for number in copied
+        }
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        self._commands.close()
+        self._group.close()
 
 
 class Pieces:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from app.audit.lines import NO_LINES, Lines, lines_of
 from app.messages import Line, OrderPlaced, check_key, decode_event
 
 MOST_VERSIONS = 1_000_000  # of one session; a number above it is no version but a fault
@@ -37,6 +38,7 @@ class Order(NamedTuple):
     place: Place
     found: Found
     placed_at: int
+    lines: Lines = NO_LINES
 
     def __str__(self) -> str:
         return f"{id_of(self.found)} at {self.place}"
@@ -53,7 +55,8 @@ def of_record(key: bytes | None, value: bytes | None) -> Order | None:
     check_key(event, key)
     if not isinstance(event, OrderPlaced):
         return None
-    return Order(Place(event.table, event.session, event.version), of_event(event), event.placed_at)
+    place = Place(event.table, event.session, event.version)
+    return Order(place, of_event(event), event.placed_at, lines_of(event))
 
 
 def of_event(event: OrderPlaced) -> Found:
@@ -75,13 +78,13 @@ def of_brief(order_id: str, total: int, currency: str, placed_at: int) -> Found:
     return id_bytes(order_id) + _hash((total, currency, placed_at)) + _NOT_TOLD
 
 
-def of_whole(brief: Found, client_order_id: str, lines: str, note: str, log_offset: int) -> Found:
-    """The same order with its lines, which are JSON.
+def of_whole(brief: Found, client_order_id: str, text: str, note: str, log_offset: int) -> Found:
+    """The same order with its lines, which are the JSON `text`.
 
     Raises:
         ValueError: they are not.
     """
-    return brief[:_BRIEF_END] + _hash((client_order_id, _lines.decode(lines), note, log_offset))
+    return brief[:_BRIEF_END] + _hash((client_order_id, _lines.decode(text), note, log_offset))
 
 
 def id_bytes(order_id: str) -> bytes:

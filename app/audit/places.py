@@ -21,6 +21,17 @@ class Places:
         """How many of a table's places were told of."""
         return self._tables[table][2] if table in self._tables else 0
 
+    def has(self, place: Place) -> bool:
+        """Whether a place was told of."""
+        known = self._tables.get(place.table, (0, 0))
+        return place[1:] <= (known[0], known[1]) and place not in self.gaps
+
+    def begin_behind(self, place: Place) -> None:
+        """Take all of a table's places up to this one for told of, uncounted: the log has them no longer."""
+        known = self._tables.setdefault(place.table, [0, 0, 0])
+        known[:2] = max((known[0], known[1]), place[1:])
+        self.gaps = {gap for gap in self.gaps if gap.table != place.table}
+
     def add(self, place: Place, *, is_whole: bool = True) -> bool:
         """Note a place; whether it is new. Unless the log `is_whole`, a table's first place may be any.
 

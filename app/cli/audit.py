@@ -14,10 +14,12 @@ from app.settings import SettingsError, load
 
 @click.command()
 @click.option("--acks", type=click.File(), help="Look up each order of this file, which `bench orders --acks` wrote.")
-@click.option("--wait", default=30.0, show_default=True, type=click.FloatRange(0, 3600), help="s for the ledger.")
+@click.option(
+    "--wait", default=30.0, show_default=True, type=click.FloatRange(0, 3600), help="s for the ledger and the kitchen."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(acks: click.utils.LazyFile | None, wait: float, as_json: bool) -> None:
-    """Compare the tables' rows, the events and Cassandra; ends with 1 where they disagree."""
+    """Compare the tables' rows, the events, Cassandra and the kitchen's tickets; ends with 1 where they disagree."""
     begun = time.monotonic()
     try:
         report = audit(load(), read_acknowledgements(acks or ()), wait)

@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from app.settings import Settings
 from app.stack import client, plan
 from app.stack.client import Status
 from app.stack.layout import Layout
-from app.topics import ORDER_COMMANDS, ORDER_EVENTS
+from app.topics import KITCHEN_COMMANDS, ORDER_COMMANDS, ORDER_EVENTS
 
 KEPT = 15 * 60.0  # s
 WINDOW = 10.0  # s over which rates and latencies are taken
@@ -27,6 +27,7 @@ LATE = 5.0  # s; an order that has waited in the log for longer is a problem
 REFUSED = ("unavailable", "fault")
 AUDIT = {
     "acknowledged": metrics.AUDIT_ACKNOWLEDGED,
+    "ticketed": metrics.AUDIT_TICKETED,
     "lost": metrics.AUDIT_LOST,
     "duplicated": metrics.AUDIT_DUPLICATED,
     "differing": metrics.AUDIT_DIFFERING,
@@ -48,6 +49,9 @@ class Point:
     p99: float | None = None  # s
     lag: float | None = None  # commands that no owner is done with
     lag_age: float | None = None  # s
+    kitchen_lag: float | None = None  # records that the kitchen is not done with: orders to copy, commands to decide on
+    kitchen_lag_age: float | None = None  # s
+    unseen: float | None = None  # tickets that no display has shown for too long
     ledger_lag: float | None = None  # events that the ledger is not done with
     ledger_lag_age: float | None = None  # s
     in_flight: float | None = None  # decided, and Kafka has not answered
@@ -68,6 +72,22 @@ class Process:
     cpu: float | None  # of one core
     partitions: list[int]
     lag: float | None  # records of its partitions that are not done with
+
+
+@dataclass(frozen=True)
+class Kitchen:
+    """All kitchen workers together; None where none of them answers."""
+
+    owned: int = 0  # partitions
+    orders_lag: float | None = None  # orders' events that are not made into tickets
+    orders_lag_age: float | None = None  # s
+    lag: float | None = None  # commands that are not decided on
+    lag_age: float | None = None  # s
+    open: float | None = None  # tickets that a display has to show
+    unseen: float | None = None  # tickets that none has shown for too long
+    unseen_age: float | None = None  # s
+    displays: float | None = None
+    pads: float | None = None
 
 
 class Watch:
@@ -106,12 +126,14 @@ class Watch:
         self, processes: list[Process], pages: Mapping[str, Page], point: Point, supervised: bool
     ) -> dict[str, Any]:
         partitions = None if self._targets else self._settings.kafka.partitions
+        kitchen = _kitchen(pages.values())
         audit = {name: _first(pages.values(), metric) for name, metric in AUDIT.items()}
         return {
             "processes": [asdict(process) for process in processes],
             "audit": audit,
             "partitions": {"owned": _owned(processes), "all": partitions},
-            "problems": problems(processes, audit, partitions, point, supervised) if processes else [],
+            "kitchen": asdict(kitchen),
+            "problems": problems(processes, audit, partitions, point, supervised, kitchen) if processes else [],
             "faults": self._faults.tell(),
         }
 
@@ -157,8 +179,11 @@ class Watch:
 
     def _point(self, at: float, pages: Mapping[str, Page]) -> Point:
         answering = any(page.counters for page in pages.values())
-        lag, lag_age = _of_topic(pages.values(), ORDER_COMMANDS)
-        ledger_lag, ledger_lag_age = _of_topic(pages.values(), ORDER_EVENTS)
+        kitchen = [page for page in pages.values() if page.is_kitchen]
+        others = [page for page in pages.values() if not page.is_kitchen]
+        lag, lag_age = _of_topic(others, ORDER_COMMANDS)
+        ledger_lag, ledger_lag_age = _of_topic(others, ORDER_EVENTS)
+        kitchen_lags = [_of_topic(kitchen, topic) for topic in (ORDER_EVENTS, KITCHEN_COMMANDS)]
         seconds, recent = self._totals.recent()
         buckets = [(key, value) for key, value in recent.items() if isinstance(key, float)]
         per_minute = 60 / seconds if seconds and answering else None
@@ -170,6 +195,9 @@ class Watch:
             p99=quantile(0.99, buckets),
             lag=lag,
             lag_age=lag_age,
+            kitchen_lag=_added(lag for lag, _ in kitchen_lags),
+            kitchen_lag_age=max((age for _, age in kitchen_lags if age is not None), default=None),
+            unseen=_sum(kitchen, metrics.KITCHEN_UNSEEN),
             ledger_lag=ledger_lag,
             ledger_lag_age=ledger_lag_age,
             in_flight=_sum(pages.values(), metrics.COMMANDS_IN_FLIGHT),
@@ -206,6 +234,7 @@ def problems(
     partitions: int | None,
     point: Point,
     supervised: bool,
+    kitchen: Kitchen | None = None,
 ) -> list[str]:
     """What is wrong now, a line each, the worst first; `partitions` that should be owned, None where not known."""
     found = [f"orders {name}: {audit[name]:.0f}" for name in OUGHT_TO_BE_NONE if audit.get(name)]
@@ -216,6 +245,7 @@ def problems(
     owned = _owned(processes)
     if partitions is not None and owned < partitions:
         found.append(f"{partitions - owned} of {partitions} partitions have no owner: their tables cannot order")
+    found += _of_kitchen(kitchen, partitions) if kitchen is not None else []
     for process in processes:
         if process.pid is None:
             found.append(f"{process.name} does not run or does not answer")
@@ -232,9 +262,38 @@ def _process(status: Status, usage: Usage, page: Page | None) -> Process:
     return Process(status.name, status.pid, status.ready, usage.age, *rest)
 
 
+def _kitchen(pages: Iterable[Page]) -> Kitchen:
+    found = [page for page in pages if page.is_kitchen]
+    if not found:
+        return Kitchen()
+    return Kitchen(
+        len({partition for page in found for partition in page.owned}),
+        *_of_topic(found, ORDER_EVENTS),
+        *_of_topic(found, KITCHEN_COMMANDS),
+        sum(page.open_tickets for page in found),
+        _sum(found, metrics.KITCHEN_UNSEEN),
+        max(page.value(metrics.KITCHEN_UNSEEN_AGE) or 0.0 for page in found),
+        *(sum(page.streams.get(kind, 0.0) for page in found) for kind in ("display", "pad")),
+    )
+
+
+def _of_kitchen(kitchen: Kitchen, partitions: int | None) -> Iterator[str]:
+    """What is wrong in the kitchen."""
+    if kitchen.open is None:
+        return  # there is none, or its workers are away, which is said of each
+    if partitions is not None and kitchen.owned < partitions:
+        yield f"{partitions - kitchen.owned} of {partitions} partitions have no owner in the kitchen: cooks miss orders"
+    if max(kitchen.orders_lag_age or 0.0, kitchen.lag_age or 0.0) > LATE:
+        yield f"orders wait for the kitchen for more than {LATE:g} s"
+    if kitchen.unseen:
+        yield f"{kitchen.unseen:.0f} tickets are on no display, the oldest for {kitchen.unseen_age:.0f} s"
+    elif kitchen.open and not kitchen.displays:
+        yield "no display is connected, and tickets are open"
+
+
 def _owned(processes: Iterable[Process]) -> int:
     """Partitions that some order worker, or a process of which no service is known, works on."""
-    owners = (process for process in processes if not process.name.startswith("ledger-"))
+    owners = (process for process in processes if not process.name.startswith(("ledger-", "kitchen-")))
     return len({partition for process in owners for partition in process.partitions})
 
 
@@ -246,9 +305,13 @@ def _first(pages: Iterable[Page], metric: Metric) -> float | None:
     return next((value for page in pages if (value := page.value(metric)) is not None), None)
 
 
+def _added(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
 def _sum(pages: Iterable[Page], metric: Metric) -> float | None:
-    values = [value for page in pages if (value := page.value(metric)) is not None]
-    return sum(values) if values else None
+    return _added(page.value(metric) for page in pages)
 
 
 def _of_topic(pages: Iterable[Page], topic: str) -> tuple[float | None, float | None]:

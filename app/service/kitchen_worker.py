@@ -72,6 +72,7 @@ class KitchenService:
             places=partial(self._places, KITCHEN_COMMANDS),
             is_ready=lambda: self.not_ready_because() is None,
             changelogs=(KITCHEN_CHANGELOG,),
+            also={ORDER_EVENTS: partial(self._places, ORDER_EVENTS)},
         )
         self.state = KitchenState(self.app, name=KITCHEN_ORDERS, partitions=partitions, fatal=end_process)
         self.app.tables.add(self.state)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -31,18 +31,24 @@ class Streams:
         places: Places,
         is_ready: Callable[[], bool],
         changelogs: Sequence[str] = (),
+        also: Mapping[str, Places] | None = None,
     ) -> None:
-        """`places` and `is_ready` are called from any thread; `port` is where the figures are served."""
+        """`places` and `is_ready` are called from any thread; `port` is where the figures are served.
+
+        `also`: further topics that are read beside `topic`, of which the lag alone is told.
+        """
         self._kept = kept
         self._port = port
         self._lags = Lags(topic, changelogs, places, KafkaEnds(settings, topic))
+        beside = [Lags(name, (), where, KafkaEnds(settings, name)) for name, where in (also or {}).items()]
+        self._all_lags = [self._lags, *beside]
         self._rebalances = kept.counter(metrics.REBALANCES)
         self._letters = kept.counter(metrics.DEAD_LETTERS)
         self._letters.labels(topic)
         self._delay = kept.histogram(metrics.LOOP_DELAY)
         kept.computed(metrics.OWNED, self._lags.owned)
-        kept.computed(metrics.LAG, self._lags.records)
-        kept.computed(metrics.LAG_AGE, self._lags.ages)
+        kept.computed(metrics.LAG, lambda: [value for lags in self._all_lags for value in lags.records()])
+        kept.computed(metrics.LAG_AGE, lambda: [value for lags in self._all_lags for value in lags.ages()])
         kept.gauge(metrics.READY).set_function(is_ready)
         self._recovery = kept.histogram(metrics.RECOVERY) if changelogs else None
         if changelogs:
@@ -82,11 +88,14 @@ class Streams:
 
     def lag(self) -> str:
         """`ok`, or what is behind, and by how much."""
-        return self._lags.words()
+        words = {lags.topic: lags.words() for lags in self._all_lags}
+        if len(words) == 1:
+            return self._lags.words()
+        return "; ".join(f"{topic}: {said}" for topic, said in words.items() if said != "ok") or "ok"
 
     def oldest(self) -> float:
         """How many s the oldest record that is not done with has stood in the log; 0 without one."""
-        return self._lags.oldest()
+        return max(lags.oldest() for lags in self._all_lags)
 
     # ── begin and end ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -94,12 +103,14 @@ class Streams:
         """Serve and look, on the running loop; raises OSError where the port is taken."""
         serve_metrics(self._kept.registry, self._port)
         log.info("metrics are served", port=self._port)
-        self._lags.start()
+        for lags in self._all_lags:
+            lags.start()
         self._task = asyncio.get_running_loop().create_task(self._time_the_loop(), name="loop-delay")
 
     async def stop(self) -> None:
         """Look no more; what is known is served on."""
-        self._lags.stop()
+        for lags in self._all_lags:
+            lags.stop()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])

@@ -10,9 +10,11 @@ from app.adapters.journal import quoted
 from app.audit.log import AuditError
 from app.clock import wall_clock
 from app.messages import OrderPlaced, PlaceOrder
-from app.topics import ORDER_COMMANDS, ORDER_EVENTS, TABLES_CHANGELOG
+from app.topics import KITCHEN_TICKETS, ORDER_COMMANDS, ORDER_EVENTS, TABLES_CHANGELOG
 from app.trace.lines import ACKNOWLEDGED, ANSWERED, DECIDED, JOURNAL, WRITTEN, Line, acknowledgement, search
-from app.trace.log import WINDOW_MS, Cancel, Command, Event, Found
+from app.trace.log import WINDOW_MS, Cancel, Command, Event
+from app.trace.records import Found
+from app.trace.tickets import Ticket, firsts, lacking, words
 
 T = TypeVar("T")
 
@@ -39,6 +41,7 @@ class Log(Protocol):
     def event(self, order_id: str, partition: int, since: int, after: int) -> Event | None: ...
     def cancels(self, order_id: str, partition: int, since: int, until: int | None) -> list[Cancel]: ...
     def row(self, table: str, partition: int, since: int, offset: int) -> tuple[Found | None, int]: ...
+    def tickets(self, order_id: str, partition: int, since: int) -> list[Ticket]: ...
     def ledger_is_past(self, partition: int, offset: int) -> bool: ...
     def oldest(self, topic: str, partition: int) -> int: ...
 
@@ -176,6 +179,7 @@ class Follower:
         if order is not None:
             self._row(trace, order)
             self._event(trace, order, event)
+            self._tickets(trace, order)
             self._cancel(trace, order, is_stored=stored is not None)
             self._cassandra(trace, order, event)
         self._missing(trace, lines, commands, order)
@@ -242,6 +246,23 @@ class Follower:
         line = acknowledgement(lines, place.offset)
         if line is not None:
             trace.steps.append(Step(line.at, 7, line.process, "acknowledged the event to Kafka"))
+
+    def _tickets(self, trace: Trace, order: OrderPlaced) -> None:
+        """When its tickets were made, and what cooks did with them."""
+        log = self._log
+        if log is None:
+            return
+        tickets = self._try(lambda: log.tickets(order.order_id, trace.partition, order.placed_at))
+        for record, told in firsts(tickets or ()):
+            where = f"{KITCHEN_TICKETS}/{record.partition}@{record.offset}"
+            trace.steps.append(Step(record.time, 6, where, words(told)))
+        if tickets is not None and not tickets:
+            trace.notes.append(
+                f"the kitchen told of no ticket of it within a day: it has not come to it, its tickets have left "
+                f"{KITCHEN_TICKETS} by their age (`kafka.event_days`), or are lost: `python -m app audit`"
+            )
+        elif missing := lacking(tickets or ()):
+            trace.notes.append(f"{', '.join(missing)} has no ticket of it: `python -m app audit`")
 
     def _cancel(self, trace: Trace, order: OrderPlaced, *, is_stored: bool) -> None:
         """What tells that it was cancelled; where Cassandra knows the order, it lacks the last cancels at most."""

@@ -19,7 +19,9 @@ from app.messages import (
     decode_event,
 )
 from app.settings import Settings
-from app.topics import LEDGER_APP, ORDER_COMMANDS, ORDER_EVENTS, TABLES_CHANGELOG
+from app.topics import DAY_MS, KITCHEN_TICKETS, LEDGER_APP, ORDER_COMMANDS, ORDER_EVENTS, TABLES_CHANGELOG
+from app.trace.records import Found
+from app.trace.tickets import Ticket, ticket_of
 
 WINDOW_MS = 60_000  # round what is known of an order, in which its command may stand more than once
 CLOCK_MS = 1_000  # by which the clocks of two brokers may differ
@@ -28,15 +30,6 @@ STALL = 10.0  # s without a record or an end, after which reading is given up
 SAY_EVERY = 2.0  # s
 
 Say = Callable[[str], None]
-
-
-class Found(NamedTuple):
-    """A record that was looked for; `time` is its log time in ms since 1970, UTC."""
-
-    partition: int
-    offset: int
-    time: int
-    value: bytes
 
 
 class Command(NamedTuple):
@@ -176,6 +169,18 @@ class Log:
             if led_to_by > offset:
                 return None, led_to_by
         return None, -1
+
+    def tickets(self, order_id: str, partition: int, since: int) -> list[Ticket]:
+        """What the kitchen told of the order's tickets in the day after `since` (ms).
+
+        Raises:
+            AuditError: as above.
+        """
+        start = self._offset(KITCHEN_TICKETS, partition, since - CLOCK_MS)
+        span = range(start, self._offset(KITCHEN_TICKETS, partition, since + DAY_MS))
+        found = self._scan(KITCHEN_TICKETS, {partition: span}, order_id.encode())
+        tickets = (ticket_of(record) for record in found)
+        return [ticket for ticket in tickets if ticket is not None and ticket.told.order_id == order_id]
 
     def ledger_is_past(self, partition: int, offset: int) -> bool:
         """Whether the ledger has committed past this event.

@@ -9,15 +9,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import confluent_kafka as ck
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.adapters.cassandra import new_cluster
+from app.audit.log import Topic
 from app.audit.store import TABLES
 from app.domain.ids import order_id
 from app.domain.row import Row
-from app.messages import Line, OrderPlaced, encode
-from app.topics import ORDER_EVENTS, TABLES_CHANGELOG
+from app.messages import Line, OrderPlaced, decode_event, encode
+from app.topics import KITCHEN_APP, KITCHEN_TICKETS, ORDER_EVENTS, TABLES_CHANGELOG
+from tests.kitchen_told import messages
 from tests.stack import Stack, new_stack
 
 pytestmark = pytest.mark.stack
@@ -30,7 +33,7 @@ WITHIN = 90.0  # s
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """A stack of these tests' own, since they leave behind what no audit should find."""
-    with new_stack(WORKERS="1", LEDGERS="1", AUDIT__GRACE=str(GRACE), AUDIT__EVERY="0.3") as stack:
+    with new_stack(WORKERS="1", LEDGERS="1", KITCHENS="1", AUDIT__GRACE=str(GRACE), AUDIT__EVERY="0.3") as stack:
         stack.up()
         yield stack
 
@@ -94,9 +97,50 @@ def event_of(table: str, client_id: str, offset: int) -> bytes:
     return encode(OrderPlaced(the_id, client_id, table, 1, 1, (line,), 550, "EUR", placed_at, offset))
 
 
+def stop_the_kitchen(stack: Stack) -> None:
+    """Returns once its worker has ended."""
+    stack.command("scale", "kitchen=0")
+    deadline = time.monotonic() + WITHIN
+    while "kitchen-1" in stack.status():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def skip_for_the_kitchen(stack: Stack) -> None:
+    """Commit for the kitchen, which does not run, that it has done what it has not."""
+    consumer = ck.Consumer({"bootstrap.servers": stack.settings.kafka_bootstrap, "group.id": KITCHEN_APP})
+    try:
+        for number in range(stack.settings.kafka.partitions):
+            end = consumer.get_watermark_offsets(ck.TopicPartition(ORDER_EVENTS, number), timeout=30)[1]
+            place = ck.TopicPartition(ORDER_EVENTS, number, end)
+            consumer.commit(offsets=[place], asynchronous=False)
+    finally:
+        consumer.close()
+
+
+def event_at(stack: Stack, table: str, version: int) -> OrderPlaced:
+    """What the log tells of a table's order."""
+    topic = Topic(stack.settings.kafka_bootstrap, ORDER_EVENTS)
+    try:
+        events = [decode_event(message.value()) for message in topic.read()]
+    finally:
+        topic.close()
+    return next(
+        event for event in events if isinstance(event, OrderPlaced) and (event.table, event.version) == (table, version)
+    )
+
+
+def tell_tickets(stack: Stack, event: OrderPlaced) -> None:
+    """Say what the kitchen would of an order."""
+    for message in messages(event):
+        append(stack, KITCHEN_TICKETS, event.table, message)
+
+
 def all_verified(found: dict[str, float]) -> bool:
-    counts = {found["acknowledged_orders"], found["event_orders"], *(found[table] for table in TABLES)}
-    return len(counts) == 1 and found["unverified_events"] == found["unwritten_events"] == 0
+    counts = {found[f"{name}_orders"] for name in ("acknowledged", "event", "ticketed")}
+    counts |= {found[table] for table in TABLES}
+    behind = ("unverified_events", "unwritten_events", "tickets_behind_orders")
+    return len(counts) == 1 and not any(found[name] for name in behind)
 
 
 def test_what_was_acknowledged_is_what_the_log_tells_and_every_table_holds(stack: Stack) -> None:
@@ -176,6 +220,47 @@ def test_kafka_and_the_ledger_may_go_away_and_the_auditor_goes_on(stack: Stack) 
     assert "rdkafka" not in log
 
 
+def test_while_there_is_no_kitchen_its_orders_are_behind_and_not_lost(stack: Stack) -> None:
+    before = until(stack, all_verified)
+    stop_the_kitchen(stack)
+    try:
+        place(stack)
+        found = until(stack, lambda found: found["tickets_behind_orders"] == ORDERS)
+        until(stack, lambda now: now["check_timestamp_seconds"] > found["check_timestamp_seconds"] + 3 * GRACE)
+        found = figures(stack)
+        assert (found["ticketed_orders"], found["unticketed_orders"]) == (before["ticketed_orders"], 0)
+        assert (found["lost_orders"], found["differing_orders"]) == (0, 0)
+        done = stack.run("audit", "--wait", "0")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.endswith(f" lost=0 duplicated=0 behind={ORDERS}\n")
+    finally:
+        stack.command("scale", "kitchen=1")
+    found = until(stack, all_verified)
+    assert found["lost_orders"] == 0
+
+
+def test_an_order_without_its_tickets_is_lost_until_it_has_them(stack: Stack) -> None:
+    until(stack, all_verified)
+    stop_the_kitchen(stack)
+    try:
+        table = place(stack, orders=2)
+        until(stack, lambda found: found["tickets_behind_orders"] == 2)
+        skip_for_the_kitchen(stack)
+        found = until(stack, lambda found: found["unticketed_orders"])
+        assert (found["unticketed_orders"], found["lost_orders"], found["tickets_behind_orders"]) == (2, 2, 0)
+        assert f"table {table} has 2 orders without all of their tickets" in stack.whole_log("auditor-1")
+        done = stack.run("audit", "--wait", "0")
+        assert done.returncode == 1
+        assert " lost=2 duplicated=0" in done.stdout
+        assert f"at table {table}, session 1, version 1 is missing in kitchen-tickets" in done.stderr
+        for version in (1, 2):
+            tell_tickets(stack, event_at(stack, table, version))
+        found = until(stack, lambda found: not found["lost_orders"] and all_verified(found))
+    finally:
+        stack.command("scale", "kitchen=1")
+    assert f"table {table} has all of its tickets" in stack.whole_log("auditor-1")
+
+
 def test_a_second_order_at_a_place_is_a_duplicate(stack: Stack) -> None:
     table = place(stack)
     until(stack, all_verified)
@@ -189,11 +274,30 @@ def test_a_second_order_at_a_place_is_a_duplicate(stack: Stack) -> None:
     assert (found["duplicated_orders"], found["lost_orders"]) == (1, 0)
 
 
+def test_a_line_in_two_tickets_is_a_duplicate(stack: Stack) -> None:
+    table = place(stack, orders=1)
+    until(stack, all_verified)
+    event = event_at(stack, table, 1)
+    elsewhere = tuple(msgspec.structs.replace(line, station="elsewhere") for line in event.lines)
+    tell_tickets(stack, msgspec.structs.replace(event, lines=elsewhere))
+    found = until(stack, lambda found: found["duplicated_orders"] == 2)
+    assert found["lost_orders"] == 0
+    assert f"duplicated: {event.order_id}.elsewhere at table {table}" in stack.whole_log("auditor-1")
+
+
 def test_a_restarted_auditor_begins_again_and_comes_to_the_same_figures(stack: Stack) -> None:
-    before = until(stack, lambda found: found["duplicated_orders"] == 1)
+    before = until(stack, lambda found: found["duplicated_orders"] == 2)
     killed = stack.kill("auditor-1", signal.SIGTERM)
     stack.wait_ready("auditor-1", other_than=killed)
-    counted = ("acknowledged_orders", "event_orders", *TABLES, "lost_orders", "duplicated_orders", "differing_orders")
+    counted = (
+        "acknowledged_orders",
+        "event_orders",
+        "ticketed_orders",
+        *TABLES,
+        "lost_orders",
+        "duplicated_orders",
+        "differing_orders",
+    )
     after = until(stack, lambda found: all(found.get(name) == before[name] for name in counted))
     assert after["check_timestamp_seconds"] > before["check_timestamp_seconds"]
     assert "Traceback" not in stack.whole_log("auditor-1")

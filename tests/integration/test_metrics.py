@@ -16,14 +16,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app import metrics
 from app.metrics import PREFIX, SERVED, Metric
-from app.topics import ORDER_COMMANDS, ORDER_EVENTS, ORDER_IDS_CHANGELOG, TABLES_CHANGELOG
+from app.topics import KITCHEN_COMMANDS, ORDER_COMMANDS, ORDER_EVENTS, ORDER_IDS_CHANGELOG, TABLES_CHANGELOG
+from tests.display import display
 from tests.stack import Stack
 
 pytestmark = pytest.mark.stack
 
 WITHIN = 60.0  # s
 ORDERS = 64  # so many behind one another in a partition that eight are timed
-WORKERS = (("orders", 1), ("orders", 2), ("ledger", 1))
+WORKERS = (("orders", 1), ("orders", 2), ("ledger", 1), ("kitchen", 1), ("kitchen", 2))
 PARTS = ("edge", "log", "decision", "acknowledgement", "reply")
 
 
@@ -125,6 +126,32 @@ def standing_still(stack: Stack, name: str) -> Iterator[None]:
 def test_each_process_serves_what_it_is_said_to(stack: Stack, service: str, index: int) -> None:
     kinds = {name: kind for name, kind in Page(stack, service, index).kinds.items() if name.startswith(PREFIX)}
     assert kinds == {metric.full_name: metric.kind for metric in SERVED[service]}
+
+
+def test_the_kitchen_tells_what_waits_for_it_and_what_cooks_do(stack: Stack) -> None:
+    everyone = sorted(str(number) for number in range(stack.settings.kafka.partitions))
+    before = Page(stack, "kitchen")
+    with display(stack) as cook:
+        guest = Guest(stack)
+        assert [guest.order(version) for version in range(3)] == [201] * 3
+
+        def all_served() -> bool:
+            mine = [ticket for ticket in cook.told.values() if ticket["table_number"] == guest.table]
+            return len(mine) >= 3 and all(ticket["state"] == "served" for ticket in mine)
+
+        eventually(all_served)
+        eventually(lambda: Page(stack, "kitchen")(metrics.KITCHEN_STREAMS, kind="display") == 1)
+    page = Page(stack, "kitchen")
+    assert page(metrics.KITCHEN_MADE) - before(metrics.KITCHEN_MADE) == 3
+    changed = {"outcome": "changed"}
+    assert page(metrics.KITCHEN_DECIDED, **changed) - before(metrics.KITCHEN_DECIDED, **changed) >= 3 * 4
+    eventually(lambda: Page(stack, "kitchen")(metrics.LAG) == 0)
+    page = Page(stack, "kitchen")
+    assert sorted(page.labels(metrics.OWNED, "partition")) == everyone
+    assert sorted(page.labels(metrics.LAG, "partition")) == sorted(everyone * 2)
+    assert set(page.labels(metrics.LAG, "topic")) == {ORDER_EVENTS, KITCHEN_COMMANDS}
+    assert (page(metrics.LAG_AGE), page(metrics.READY)) == (0, 2)
+    eventually(lambda: Page(stack, "kitchen")(metrics.KITCHEN_STREAMS) == 0)
 
 
 def test_what_is_declared_of_orders_streams_and_stores_is_served_by_some_worker(stack: Stack) -> None:

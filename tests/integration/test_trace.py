@@ -46,13 +46,13 @@ def test_an_order_is_followed_by_its_request_id_through_all_services(stack: Stac
     table, request_id = f"TR-{uuid.uuid4().hex[:12]}", f"pad-{uuid.uuid4().hex[:12]}"
     order_id = ordered(stack, table, "dinner-1", request_id)
     deadline = time.monotonic() + WITHIN
-    while (found := traced(stack, "--request", request_id))["notes"] or len(found["steps"]) < 8:
+    while (found := traced(stack, "--request", request_id))["notes"] or len(found["steps"]) < 9:
         assert time.monotonic() < deadline, found
     assert (found["order_id"], found["table"], found["outcome"], found["version"]) == (order_id, table, "accepted", 1)
     assert found["request_ids"] == [request_id]
     places = [step["where"].split("/")[0].rpartition("-")[0] for step in found["steps"]]
     assert sorted(places) == sorted(
-        ["orders", "order", "orders", "orders-tables", "order", "orders", "ledger", "ledger"]
+        ["orders", "order", "orders", "orders-tables", "order", "kitchen", "orders", "ledger", "ledger"]
     )
     assert list(found["cassandra"].values()) == [True] * 3
     assert traced(stack, "--client", table, "dinner-1")["steps"] == found["steps"]

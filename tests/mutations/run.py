@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.mutations.audit import OF_THE_AUDIT
 from tests.mutations.cancelling import OF_CANCELLING
 from tests.mutations.libraries import OF_THE_LIBRARIES
 from tests.mutations.limits import OF_THE_LIMITS
@@ -27,6 +28,7 @@ ALL = [
     *OF_THE_LIBRARIES,
     *OF_THE_LIMITS,
     *OF_OVERLOAD,
+    *OF_THE_AUDIT,
     *OF_CANCELLING,
     *OF_RESUMING,
 ]

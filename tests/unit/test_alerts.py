@@ -125,4 +125,4 @@ def test_grafana_is_given_the_stacks_prometheus_and_the_dashboards() -> None:
     assert source["datasources"][0]["url"].endswith(":19090")
     provider = yaml.safe_load((folder / "dashboards" / "bistro92.yml").read_text(encoding="utf-8"))
     assert provider["providers"][0]["type"] == "file"
-    assert len(DASHBOARDS) == 3
+    assert len(DASHBOARDS) == 4

@@ -6,12 +6,15 @@ import msgspec
 import pytest
 
 from app.audit.check import Acknowledgement, Report, compare, note
+from app.audit.lines import lines_of
 from app.audit.log import AuditError
-from app.audit.orders import Found, Orders, Place, id_bytes, of_brief, of_event, of_whole
+from app.audit.orders import Found, Order, Orders, Place, id_bytes, of_brief, of_event, of_whole
 from app.audit.run import read_acknowledgements
+from app.audit.tickets import Cooking, of_ticket
 from app.domain.ids import order_id
 from app.domain.row import Row
 from app.messages import Line, OrderPlaced, encode
+from tests.kitchen_told import messages
 
 LINES = (Line("m1", "Soup", 2, 550, "no salt"),)
 
@@ -37,7 +40,15 @@ class Evening:
     events: Orders = field(default_factory=lambda: Orders("order-events"))
     by_id: Orders = field(default_factory=lambda: Orders("orders_by_id"))
     by_day: Orders = field(default_factory=lambda: Orders("orders_by_day"))
+    cooking: Cooking = field(default_factory=lambda: Cooking(done={0: 10**6}))
     report: Report = field(default_factory=Report)
+
+    def cook(self, place: Place, *, is_told: bool = True) -> None:
+        """The kitchen comes to an order, and tells so."""
+        told = event(place)
+        self.cooking.tell(Order(place, of_event(told), told.placed_at, lines_of(told)), 0, 0)
+        for message in messages(told) if is_told else ():
+            self.cooking.tickets.add(of_ticket(place.table.encode(), message))
 
     def audit(self, *acknowledgements: Acknowledgement, log_is_cut: bool = False) -> Report:
         stores = [self.by_id, self.by_day]
@@ -45,6 +56,7 @@ class Evening:
             self.rows,
             self.events,
             stores,
+            self.cooking,
             self.report,
             log_is_cut=log_is_cut,
             acknowledgements=acknowledgements,
@@ -55,12 +67,15 @@ class Evening:
 PLACES = [Place("T1", 1, 1), Place("T1", 1, 2), Place("T1", 2, 1), Place("T2", 1, 1)]
 
 
-def evening(*, no_event: Place | None = None, not_by_day: Place | None = None) -> Evening:
+def evening(
+    *, no_event: Place | None = None, not_by_day: Place | None = None, no_ticket: Place | None = None
+) -> Evening:
     house = Evening()
     house.rows = {"T1": Row(session=2, version=1, placed=3), "T2": Row(session=1, version=1, placed=1)}
     for place in PLACES:
         if place != no_event:
             house.events.add(place, of_event(event(place)))
+            house.cook(place, is_told=place != no_ticket)
         house.by_id.add(place, stored(place))
         if place != not_by_day:
             house.by_day.add(place, of_brief(the_id(place), 1100, "EUR", 1_700_000_000_123))
@@ -69,7 +84,7 @@ def evening(*, no_event: Place | None = None, not_by_day: Place | None = None) -
 
 def test_an_evening_on_which_all_agree() -> None:
     report = evening().audit(*(Acknowledgement(place, id_bytes(the_id(place))) for place in PLACES))
-    assert str(report) == "acknowledged=4 events=4 cassandra=4 lost=0 duplicated=0"
+    assert str(report) == "acknowledged=4 events=4 cassandra=4 tickets=4 lost=0 duplicated=0"
     assert report.is_clean
 
 
@@ -85,6 +100,54 @@ def test_an_order_that_one_table_of_cassandra_lacks_is_lost(place: Place) -> Non
     report = evening(not_by_day=place).audit()
     assert (report.lost, report.cassandra) == (1, 3)
     assert f"{place} is missing in orders_by_day" in report.problems[0]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_order_without_tickets_is_lost(place: Place) -> None:
+    house = evening(no_ticket=place)
+    report = house.audit()
+    assert (report.lost, report.tickets) == (1, 3)
+    assert report.problems == [f"{the_id(place)} at {place} is missing in kitchen-tickets"]
+
+
+def test_an_order_that_is_nowhere_but_in_the_log_is_lost_once() -> None:
+    house = evening(no_ticket=PLACES[0], not_by_day=PLACES[0])
+    report = house.audit()
+    assert report.lost == 1
+    assert report.problems[0].endswith("is missing in orders_by_day, missing in kitchen-tickets")
+
+
+def test_an_order_that_the_kitchen_is_not_done_with_is_behind() -> None:
+    house = evening(no_ticket=PLACES[0])
+    house.cooking.done = {0: 0}
+    report = house.audit()
+    assert report.is_clean
+    assert str(report).endswith("tickets=3 lost=0 duplicated=0 behind=1")
+
+
+def test_an_order_older_than_the_tickets_that_are_left_is_expired() -> None:
+    house = evening(no_ticket=PLACES[0])
+    house.cooking.oldest = {0: 1_700_000_000_123}
+    report = house.audit()
+    assert report.is_clean
+    assert str(report).endswith("tickets=3 lost=0 duplicated=0 expired=1")
+
+
+def test_a_ticket_of_other_lines_is_seen() -> None:
+    house = evening(no_ticket=PLACES[0])
+    other = msgspec.structs.replace(event(PLACES[0]), lines=(msgspec.structs.replace(LINES[0], quantity=3),))
+    for message in messages(other):
+        house.cooking.tickets.add(of_ticket(b"T1", message))
+    report = house.audit()
+    assert (report.lost, report.differing, report.tickets) == (0, 1, 3)
+
+
+def test_a_ticket_of_an_order_that_the_log_does_not_tell_of_is_seen() -> None:
+    house, nowhere = evening(), Place("T7", 1, 1)
+    for message in messages(event(nowhere)):
+        house.cooking.tickets.add(of_ticket(b"T7", message))
+    assert house.audit().differing == 1
+    assert house.report.problems == [f"kitchen-tickets has an order at {nowhere}, of which the log tells nothing"]
 
 
 def test_an_order_that_only_its_row_knows_is_lost() -> None:
@@ -179,7 +242,7 @@ def test_what_a_pad_was_told_must_stand_under_its_id() -> None:
 
 def test_orders_older_than_the_log_are_looked_up_in_cassandra_only() -> None:
     report = evening(no_event=PLACES[0]).audit(log_is_cut=True)
-    assert str(report) == "acknowledged=4 events=3 cassandra=4 lost=0 duplicated=0 expired=1"
+    assert str(report) == "acknowledged=4 events=3 cassandra=4 tickets=3 lost=0 duplicated=0 expired=1"
     assert evening(no_event=PLACES[0], not_by_day=PLACES[0]).audit(log_is_cut=True).lost == 1
 
 

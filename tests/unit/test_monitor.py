@@ -1,6 +1,7 @@
 """What the monitor makes of what it sees: figures, faults, problems, and the page that shows them."""
 
 import contextlib
+import dataclasses
 import re
 import socket
 import subprocess
@@ -23,10 +24,11 @@ from app.monitor import machines, page, site
 from app.monitor.faults import Faults, Seen
 from app.monitor.machines import Machines
 from app.monitor.totals import Totals, quantile
-from app.monitor.watch import Point, Process, Watch, problems
+from app.monitor.watch import Kitchen, Point, Process, Watch, problems
 from app.settings import Settings
 from app.stack import process
 from app.stack.client import Status
+from app.topics import KITCHEN_COMMANDS, ORDER_EVENTS
 
 STATIC = Path(site.__file__).parent / "static"
 
@@ -165,6 +167,27 @@ def test_what_is_wrong_is_said_in_words() -> None:
     ]
 
 
+def test_what_is_wrong_in_the_kitchen_is_said_in_words() -> None:
+    well = Kitchen(owned=4, orders_lag_age=0.0, lag_age=1.0, open=3.0, unseen=0.0, unseen_age=0.0, displays=1.0)
+
+    def said(**changes: float) -> list[str]:
+        kitchen = dataclasses.replace(well, **changes)  # type: ignore[arg-type]
+        return problems([one("orders-1", partitions=[0, 1, 2, 3])], {}, 4, Point(0), True, kitchen)
+
+    assert said() == []
+    assert said(open=0.0, displays=0.0) == []
+    assert problems([one("orders-1")], {}, None, Point(0), True, Kitchen()) == []
+    assert said(owned=3) == ["1 of 4 partitions have no owner in the kitchen: cooks miss orders"]
+    assert said(orders_lag_age=6.0) == said(lag_age=6.0) == ["orders wait for the kitchen for more than 5 s"]
+    assert said(unseen=2.0, unseen_age=41.2, displays=0.0) == ["2 tickets are on no display, the oldest for 41 s"]
+    assert said(displays=0.0) == ["no display is connected, and tickets are open"]
+
+
+def test_partitions_of_the_kitchen_are_not_those_of_the_tables() -> None:
+    found = [one("orders-1", partitions=[0]), one("kitchen-1", partitions=[0, 1, 2, 3])]
+    assert problems(found, {}, 4, Point(0), True) == ["3 of 4 partitions have no owner: their tables cannot order"]
+
+
 # ── machines ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -259,6 +282,62 @@ def test_pages_elsewhere_are_read_and_one_that_is_away_is_told(watch_of: Callabl
     assert seen["partitions"] == {"owned": 0, "all": None}
     assert [fault["what"] for fault in seen["faults"]] == ["orders lost: 1"]
     assert watch.tell(since=seen["history"]["at"][0])["history"]["at"] == seen["history"]["at"][1:]
+
+
+def serve_kitchen(port: int, *, copied: int, unseen: int) -> None:
+    """What a kitchen worker tells."""
+    kept = Metrics()
+    kept.gauge(metrics.OWNED).labels("0").set(1)
+    lag, age = kept.gauge(metrics.LAG), kept.gauge(metrics.LAG_AGE)
+    for topic, records in ((ORDER_EVENTS, copied), (KITCHEN_COMMANDS, 2)):
+        lag.labels(topic, "0").set(records)
+        age.labels(topic, "0").set(records / 10)
+    tickets = kept.gauge(metrics.KITCHEN_TICKETS_BY_STATE)
+    for state, count in (("new", unseen), ("cooking", 4), ("served", 50), ("voided", 1)):
+        tickets.labels("grill", state).set(count)
+    streams = kept.gauge(metrics.KITCHEN_STREAMS)
+    streams.labels("display").set(3)
+    streams.labels("pad").set(7)
+    kept.gauge(metrics.KITCHEN_UNSEEN).set(unseen)
+    kept.gauge(metrics.KITCHEN_UNSEEN_AGE).set(10 * unseen)
+    kept.gauge(metrics.KITCHEN_BEHIND).set(0)
+    serve_metrics(kept.registry, port)
+
+
+def test_the_kitchens_workers_are_added_up_and_their_lag_is_not_the_ledgers(watch_of: Callable[[str], Watch]) -> None:
+    first, second, ledger = free_port(), free_port(), free_port()
+    serve_kitchen(first, copied=5, unseen=1)
+    serve_kitchen(second, copied=0, unseen=2)
+    kept = Metrics()
+    kept.gauge(metrics.LAG).labels(ORDER_EVENTS, "0").set(40)
+    kept.gauge(metrics.LAG_AGE).labels(ORDER_EVENTS, "0").set(2)
+    serve_metrics(kept.registry, ledger)
+    watch = watch_of(",".join(f"127.0.0.1:{port}" for port in (first, second, ledger)))
+    watch.look()
+    seen = watch.tell()
+    assert seen["kitchen"] == {
+        "owned": 1,
+        "orders_lag": 5,
+        "orders_lag_age": 0.5,
+        "lag": 4,
+        "lag_age": pytest.approx(0.2),
+        "open": 11,
+        "unseen": 3,
+        "unseen_age": 20,
+        "displays": 6,
+        "pads": 14,
+    }
+    point = seen["figures"]
+    assert (point["ledger_lag"], point["kitchen_lag"], point["kitchen_lag_age"], point["unseen"]) == (40, 9, 0.5, 3)
+
+
+def test_without_a_kitchen_nothing_is_told_of_it(watch_of: Callable[[str], Watch]) -> None:
+    here = free_port()
+    serve_metrics(Metrics().registry, here)
+    watch = watch_of(f"127.0.0.1:{here}")
+    watch.look()
+    assert watch.tell()["kitchen"]["open"] is None
+    assert watch.tell()["figures"]["kitchen_lag"] is watch.tell()["figures"]["unseen"] is None
 
 
 def test_a_target_that_is_no_address_is_refused() -> None:

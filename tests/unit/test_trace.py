@@ -12,11 +12,14 @@ import pytest
 
 from app.audit.log import AuditError
 from app.cli import trace as cli
-from app.messages import OrderPlaced, PlaceOrder, encode, order_cancelled, order_placed
+from app.messages import Line, OrderPlaced, PlaceOrder, encode, order_cancelled, order_placed
 from app.topics import ORDER_COMMANDS, ORDER_EVENTS
 from app.trace.follow import Follower, Trace, UnknownOrderError, windows
 from app.trace.lines import acknowledgement, parse, search
-from app.trace.log import Cancel, Command, Event, Found
+from app.trace.log import Cancel, Command, Event
+from app.trace.records import Found
+from app.trace.tickets import Ticket, ticket_of
+from tests.kitchen_told import LINES, messages
 from tests.property.restaurant import cancel, place
 
 T0 = 1_700_000_000_000  # ms
@@ -40,6 +43,19 @@ LEDGER = line(30, "order written", f"{NAMED} partition=2 offset=17")
 ACKNOWLEDGED = line(1030, "events acknowledged", "partition=2 first=10 last=20")
 
 
+def told(bumps: int, *places: tuple[int, int], lines: tuple[Line, ...] = ()) -> list[Ticket]:
+    """The kitchen's messages of the order at these times and offsets; its last one again where there are more."""
+    event = msgspec.structs.replace(ORDER, lines=lines) if lines else ORDER
+    stations = [(line.station or "kitchen") for line in event.lines]
+    values = messages(event, *stations[:1] * bumps)
+    found = []
+    for number, (ms, offset) in enumerate(places):
+        ticket = ticket_of(Found(PARTITION, offset, T0 + ms, values[min(number, len(values) - 1)]))
+        assert ticket is not None
+        found.append(ticket)
+    return found
+
+
 class Kafka:
     """The log as it stands after the order; tests take parts of it away."""
 
@@ -47,6 +63,7 @@ class Kafka:
         self.stand: list[Command] = [Command(Found(PARTITION, 41, T0 + 2, encode(COMMAND)), COMMAND)]
         self.told: Event | None = Event(Found(PARTITION, 17, T0 + 4, encode(ORDER)), ORDER)
         self.led_to: tuple[Found | None, int] = Found(PARTITION, 88, T0 + 4, b""), -1
+        self.made = told(0, (5, 3), (9, 3))
         self.cancelled: list[Cancel] = []
         self.is_past = True
         self.begins = 0
@@ -77,6 +94,10 @@ class Kafka:
     def row(self, table: str, partition: int, since: int, offset: int) -> tuple[Found | None, int]:
         assert (table, offset) == ("T1", 41)
         return self.led_to
+
+    def tickets(self, order_id: str, partition: int, since: int) -> list[Ticket]:
+        assert (order_id, partition, since) == (ORDER.order_id, PARTITION, T0 + 2)
+        return self.made
 
     def ledger_is_past(self, partition: int, offset: int) -> bool:
         return self.is_past
@@ -144,6 +165,7 @@ WHOLE = [
     (3.25, "orders-2"),
     (4, "orders-tables-changelog/2@88"),
     (4, "order-events/2@17"),
+    (5, "kitchen-tickets/2@3"),
     (9.5, "orders-1"),
     (30, "ledger-1"),
     (1030, "ledger-1"),
@@ -158,6 +180,23 @@ def test_an_order_is_followed_through_every_service_in_the_order_of_time(house: 
     assert all(trace.cassandra.values())
     assert trace.notes == []
     assert house.kafka.scans == 0
+
+
+def test_what_cooks_did_is_told_once_each(house: House) -> None:
+    house.kafka.made = told(2, (5, 3), (600, 4), (900, 7), (901, 8))
+    steps = [(round(step.at - T0), step.what) for step in house.follow().steps if "kitchen-tickets" in step.where]
+    assert steps == [
+        (5, "kitchen: ticket made, 1 line"),
+        (600, "kitchen: bump by anna, cooking, version 2"),
+        (900, "kitchen: bump by anna, ready, version 3"),
+    ]
+
+
+def test_an_order_without_tickets_is_told_and_so_is_one_that_lacks_some(house: House) -> None:
+    house.kafka.made = []
+    assert [note for note in house.follow().notes if "told of no ticket" in note]
+    house.kafka.made = told(0, (5, 3), lines=LINES)
+    assert house.follow().notes == ["bar has no ticket of it: `python -m app audit`"]
 
 
 def test_logs_that_were_moved_aside_are_read_too(house: House) -> None:
@@ -305,6 +344,7 @@ def test_the_table_shows_ms_since_the_first_step_and_json_the_same(house: House)
         "1.8",
         "2.5",
         "2.5",
+        "3.5",
         "8.0",
         "28.5",
         "1028.5",

@@ -23,6 +23,7 @@ const CHARTS = [
   { title: "Orders a minute", lines: [["orders_per_minute", "accepted"], ["refused_per_minute", "refused"]], show: number, least: 10 },
   { title: "Answer to an order", lines: [["p99", "p99"], ["p50", "p50"]], show: span, least: 0.02 },
   { title: "Age of the oldest record not done with", lines: [["lag_age", "orders"], ["ledger_lag_age", "ledger"]], show: span, least: 2 },
+  { title: "Kitchen", lines: [["kitchen_lag", "orders and taps to be done"], ["unseen", "unseen tickets"]], show: number, least: 10 },
   { title: "At work", lines: [["waiting", "requests waiting"], ["in_flight", "commands in flight"]], show: number, least: 10 },
 ];
 
@@ -66,12 +67,17 @@ function figures() {
   const wrong = audit.lost + audit.duplicated + audit.differing;
   const old = audit.checked ? told.now - audit.checked : null;
   const { owned, all } = told.partitions;
+  const kitchen = told.kitchen;
+  const waits = Math.max(kitchen.orders_lag_age ?? 0, kitchen.lag_age ?? 0);
   return [
     figure("Orders a minute", number(now.orders_per_minute), `${number(now.refused_per_minute)} refused`, now.refused_per_minute > 0),
     figure("Answer, p99", span(now.p99), `p50 ${span(now.p50)}`, now.p99 > 0.25),
     figure("Lag of orders", count(now.lag), `oldest for ${span(now.lag_age)}`, now.lag_age > 5),
     figure("Lost / duplicated", `${count(audit.lost)} / ${count(audit.duplicated)}`, `of ${count(audit.acknowledged)}${old > 10 ? `, ${span(old)} ago` : ""}`, wrong > 0 || old > 60),
     figure("Not in Cassandra yet", count(audit.unwritten), `oldest for ${span(audit.unwritten_age)}`, audit.unwritten_age > 60),
+    figure("Orders to make into tickets", count(kitchen.orders_lag), `${count(kitchen.lag)} to decide on, oldest for ${span(kitchen.open === null ? null : waits)}`, waits > 5),
+    figure("Unseen tickets", count(kitchen.unseen), kitchen.unseen ? `oldest for ${span(kitchen.unseen_age)}` : `${count(kitchen.open)} open`, kitchen.unseen > 0),
+    figure("Displays / pads", `${count(kitchen.displays)} / ${count(kitchen.pads)}`, all === null || kitchen.open === null ? "" : `kitchen owns ${kitchen.owned} / ${all}`, kitchen.displays === 0 && kitchen.open > 0),
     figure("Partitions owned", all === null ? count(owned) : `${owned} / ${all}`, `${count(now.waiting)} requests waiting`, owned < all),
   ];
 }
