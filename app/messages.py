@@ -223,6 +223,7 @@ class CancelOrder(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ty
     version: Count
     order_id: Name
     total: Amount
+    placed_at: Moment = 0
     by: Who = ""
     trace: Trace = ""
     schema: int = msgspec.field(default_factory=_this_schema)

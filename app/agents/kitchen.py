@@ -359,6 +359,7 @@ class KitchenAgent:
                     version=order.version,
                     total=order.total,
                     at=order.cancelled_at,
+                    placed_at=order.placed_at,
                     trace=trace,
                 )
             )

@@ -119,6 +119,8 @@ class Cancelling(Protocol):
     @property
     def total(self) -> int: ...
     @property
+    def placed_at(self) -> int: ...
+    @property
     def by(self) -> str: ...
 
 
@@ -305,6 +307,7 @@ def decide_cancel(table: KitchenTable, order: KitchenOrder | None, command: Canc
                 session=command.session,
                 version=command.version,
                 total=command.total,
+                placed_at=command.placed_at,
                 cancelled=at.offset,
                 cancelled_at=at.time,
             ),

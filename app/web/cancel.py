@@ -63,6 +63,7 @@ class Cancelling:
             version=order.version,
             order_id=order.order_id,
             total=order.total,
+            placed_at=order.placed_at,
             by=claims.who,
             trace=trace,
         )
