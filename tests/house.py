@@ -328,9 +328,9 @@ class Client:
 
     application: web.Application  # of a house that is served here
 
-    def __init__(self, url: str, settings: Settings) -> None:
+    def __init__(self, url: str, description: Mapping[str, Any]) -> None:
         self.url = url
-        self._description = describe_api(settings)
+        self._description = description
         self._session = aiohttp.ClientSession()
 
     async def close(self) -> None:
@@ -421,7 +421,7 @@ async def serving(house: House) -> AsyncIterator[Client]:
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        client = Client(f"http://127.0.0.1:{runner.addresses[0][1]}", house.settings)
+        client = Client(f"http://127.0.0.1:{runner.addresses[0][1]}", describe_api(house.settings))
         client.application = application
         try:
             yield client

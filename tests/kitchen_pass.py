@@ -16,6 +16,7 @@ from app.settings import Settings
 from app.tables.kitchen import KitchenState, Records
 from app.topics import KITCHEN_CHANGELOG, KITCHEN_COMMANDS, KITCHEN_TICKETS, ORDER_COMMANDS
 from app.web.board import Board
+from app.web.kitchen_openapi import describe_kitchen
 from app.web.kitchen_routes import add_kitchen_routes
 from app.web.kitchen_services import KitchenServices
 from app.web.server import ContractRunner
@@ -189,16 +190,21 @@ class _Stream:
         yield SimpleNamespace(message=SimpleNamespace(partition=0), value=self._records)
 
 
+def kitchen_views_of(kitchen: Pass) -> web.Application:
+    """All views of a kitchen worker, as its composition root puts them together."""
+    application = web.Application()
+    add_kitchen_routes(application, kitchen.services)
+    return application
+
+
 @contextlib.asynccontextmanager
 async def cooking(kitchen: Pass) -> AsyncIterator[Client]:
     """The kitchen's views on a real server at a port of their own."""
-    application = web.Application()
-    add_kitchen_routes(application, kitchen.services)
-    runner = ContractRunner(application, access_log=None)
+    runner = ContractRunner(kitchen_views_of(kitchen), access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        client = Client(f"http://127.0.0.1:{runner.addresses[0][1]}", kitchen.settings)
+        client = Client(f"http://127.0.0.1:{runner.addresses[0][1]}", describe_kitchen(kitchen.settings))
         try:
             yield client
         finally:

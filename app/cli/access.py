@@ -2,15 +2,15 @@
 
 import click
 
-from app.web.permissions import ROUTES, YES, Holder, Route
+from app.web.permissions import KITCHEN_ROUTES, ROUTES, YES, Holder, Route
 
 _HEAD = """\
 # Access
 
-Made by `python -m app access`. What each route of the orders service answers, by who holds the token that a request
-is sent with; ✓ is "done". A test asks every route as everybody.
+Made by `python -m app access`. What each route answers, by who holds the token that a request is sent with; ✓ is
+"done". A test asks every route as everybody.
 """
-_TAIL = """
+_TAIL = """\
 - A pad's token names a table and its session, and ends with that session: 401 from then on.
 - "The table's pad" means the table that the request is about; a dish is nobody's.
 - Where 404 stands, it is not told whether there is such an order.
@@ -24,10 +24,13 @@ _TAIL = """
 def command() -> None:
     """Print who may do what: every route, and what each holder of a token is answered."""
     click.echo(_HEAD)
-    click.echo("| route | " + " | ".join(holder.value for holder in Holder) + " |")
-    click.echo("|---|" + ":-:|" * len(Holder))
-    for route in ROUTES:
-        click.echo(_line(route))
+    for service, routes in (("orders", ROUTES), ("kitchen", KITCHEN_ROUTES)):
+        click.echo(f"## The {service} service\n")
+        click.echo("| route | " + " | ".join(holder.value for holder in Holder) + " |")
+        click.echo("|---|" + ":-:|" * len(Holder))
+        for route in routes:
+            click.echo(_line(route))
+        click.echo()
     click.echo(_TAIL)
 
 

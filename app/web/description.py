@@ -1,18 +1,19 @@
 """The description of the interface, for machines."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import orjson
 from aiohttp import web
 
-from app.settings import Settings
 from app.web.answers import answer
-from app.web.openapi import describe_api
 
 
 class Description:
-    """The description, made once."""
+    """The description of a service, made once."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._body = orjson.dumps(describe_api(settings))
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._body = orjson.dumps(document)
 
     async def read(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
         """`GET /openapi.json`."""

@@ -1,59 +1,31 @@
 """What displays send: changes of tickets, and that tickets were shown."""
 
 import asyncio
-from typing import Annotated, Any, NotRequired
+from typing import Any
 
 import orjson
 from aiohttp import web
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
-from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
+from pydantic import TypeAdapter, ValidationError
 
 from app.domain.claims import STAFF, Claims
 from app.domain.ids import is_order_id
-from app.domain.tickets import ACTIONS, OF_A_LINE, SEE, VOID
+from app.domain.tickets import OF_A_LINE, SEE, VOID
 from app.messages import Answer, ChangeTicket
 from app.ports import UnavailableError
 from app.ticket_messages import split_ticket_id
 from app.web.access import holder
 from app.web.answers import answer, answer_json, refuse
 from app.web.bodies import read_body
+from app.web.kitchen_openapi import COMMAND_REUSED, NOT_POSSIBLE
 from app.web.kitchen_services import KitchenServices
+from app.web.kitchen_shapes import change_request, seen_request
 from app.web.limits import unauthorized
 from app.web.middleware import REQUEST_KEY
-from app.web.shapes import MAX_INTEGER, PLAIN_TEXT, Id, describe
+from app.web.shapes import describe
 
 BODY_LIMIT = 64 * 1024  # bytes
-MOST_SEEN = 200  # tickets in one receipt
 KNOWN_SECONDS = 1.0  # that a ticket may come later to this worker than to the display that names it
-NOT_POSSIBLE = "Not possible"
-COMMAND_REUSED = "Command id reused"
 _REPLAYED = {"Idempotency-Replayed": "true"}
-_STRICT = ConfigDict(strict=True, extra="forbid")
-
-Action = Annotated[str, Field(pattern=f"^({'|'.join(ACTIONS)})$")]
-TicketId = Annotated[str, Field(min_length=1, max_length=140, pattern=PLAIN_TEXT)]
-
-
-class ChangeRequest(TypedDict):
-    """A change of a ticket that was seen at `version`. The same `command_id` is the same change, sent again."""
-
-    __pydantic_config__ = _STRICT  # type: ignore[misc]  # pydantic's way to configure a TypedDict
-    action: Action
-    version: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
-    command_id: Id
-    line_id: NotRequired[Annotated[str, Field(min_length=1, max_length=8)]]
-    reason: NotRequired[Annotated[str, Field(min_length=1, max_length=200, pattern=PLAIN_TEXT)]]
-
-
-class SeenRequest(TypedDict):
-    """Tickets that a display has shown."""
-
-    __pydantic_config__ = _STRICT  # type: ignore[misc]  # as above
-    ticket_ids: Annotated[list[TicketId], Field(min_length=1, max_length=MOST_SEEN)]
-
-
-_change = TypeAdapter(ChangeRequest)
-_seen = TypeAdapter(SeenRequest)
 
 
 class KitchenCommands:
@@ -65,7 +37,7 @@ class KitchenCommands:
 
     async def change(self, request: web.Request) -> web.Response:
         """Change a ticket."""
-        body = await self._body(request, _change)
+        body = await self._body(request, change_request)
         if isinstance(body, web.Response):
             return body
         claims, wanted = body
@@ -82,7 +54,7 @@ class KitchenCommands:
 
     async def seen(self, request: web.Request) -> web.Response:
         """Note that tickets were shown."""
-        body = await self._body(request, _seen)
+        body = await self._body(request, seen_request)
         if isinstance(body, web.Response):
             return body
         claims, wanted = body

@@ -1,5 +1,6 @@
 """The API description (OpenAPI 3.1), made from the models that the views use and the limits in the settings."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,17 +52,17 @@ class Operation:
     description: str = ""
 
 
-def _ref(name: str) -> dict[str, str]:
+def ref(name: str) -> dict[str, str]:
     return {"$ref": _SCHEMAS + name}
 
 
 def _list(name: str) -> dict[str, Any]:
-    return {"type": "array", "items": _ref(name)}
+    return {"type": "array", "items": ref(name)}
 
 
 _PROBLEMS: dict[int, dict[str, Any]] = {
-    409: {"anyOf": [_ref("Conflict"), _ref("MenuChanged")]},
-    412: _ref("DishChanged"),
+    409: {"anyOf": [ref("Conflict"), ref("MenuChanged")]},
+    412: ref("DishChanged"),
 }
 
 OPERATIONS = (
@@ -69,7 +70,7 @@ OPERATIONS = (
         "post",
         "/orders",
         "Place an order",
-        {201: ("It stands: now, or before (then with `Idempotency-Replayed: true`)", _ref("OrderReceived"))},
+        {201: ("It stands: now, or before (then with `Idempotency-Replayed: true`)", ref("OrderReceived"))},
         (400, 401, 403, 409, 413, 422, 429, 503),
         PAD,
         "OrderRequest",
@@ -85,14 +86,14 @@ OPERATIONS = (
         },
     ),
     Operation(
-        "get", "/orders/{order_id}", "Read an order", {200: ("The order", _ref("OrderRead"))}, _READING, STAFF,
+        "get", "/orders/{order_id}", "Read an order", {200: ("The order", ref("OrderRead"))}, _READING, STAFF,
         notes={404: "No such order, or not one of the token's table"},
     ),
     Operation(
         "delete",
         "/orders/{order_id}",
         "Cancel an order that no cook has begun",
-        {200: ("It is cancelled: now, or before", _ref("OrderCancelled"))},
+        {200: ("It is cancelled: now, or before", ref("OrderCancelled"))},
         (400, 401, 403, 404, 409, 413, 503),
         STAFF,
         notes={
@@ -101,7 +102,7 @@ OPERATIONS = (
             409: f"`{CANNOT_CANCEL}`: `detail` tells who has begun",
             503: "Outcome unknown, or not ready: send the same again",
         },
-        problems={409: _ref("Problem")},
+        problems={409: ref("Problem")},
     ),
     Operation(
         "get",
@@ -119,7 +120,7 @@ OPERATIONS = (
         "get",
         "/menu_items/stream",
         "Follow the menu",
-        {200: ("Events without an end, each as it is named here", _ref("MenuEvent"))},
+        {200: ("Events without an end, each as it is named here", ref("MenuEvent"))},
         (503,),
         notes={503: "As many pads follow the menu here as may, or there is no menu yet"},
         parameters=("lang", "Last-Event-ID", "last_event_id"),
@@ -130,13 +131,13 @@ OPERATIONS = (
     ),
     Operation(
         "get", "/menu_items/{item_id}", "Read a dish",
-        {200: ("The dish; its ETag is its `revision`", _ref("MenuEntry"))}, (404, 503), parameters=("lang",),
+        {200: ("The dish; its ETag is its `revision`", ref("MenuEntry"))}, (404, 503), parameters=("lang",),
     ),
     Operation(
         "put",
         "/menu_items/{item_id}",
         "Write a dish",
-        {200: ("Replaced", _ref("MenuEntry")), 201: ("Put at the menu's end", _ref("MenuEntry"))},
+        {200: ("Replaced", ref("MenuEntry")), 201: ("Put at the menu's end", ref("MenuEntry"))},
         (400, 401, 403, 412, 413, 428, 503),
         MANAGERS,
         "DishRequest",
@@ -147,7 +148,7 @@ OPERATIONS = (
         "patch",
         "/menu_items/{item_id}",
         "Change some fields of a dish",
-        {200: ("The dish as it is now", _ref("MenuEntry"))},
+        {200: ("The dish as it is now", ref("MenuEntry"))},
         (*_EDIT, 428),
         MANAGERS,
         "DishChanges",
@@ -170,7 +171,7 @@ OPERATIONS = (
         "post",
         "/menu_items/{item_id}/sold_out",
         "Sell a dish out, or bring it back",
-        {200: ("The dish as it is now", _ref("MenuEntry"))},
+        {200: ("The dish as it is now", ref("MenuEntry"))},
         _EDIT,
         MANAGERS,
         "SoldOutRequest",
@@ -178,7 +179,7 @@ OPERATIONS = (
         parameters=("If-Match",),
     ),
     Operation(
-        "get", "/tables/{table_number}", "Read a table", {200: ("Its session", _ref("TableRead"))}, _READING, STAFF,
+        "get", "/tables/{table_number}", "Read a table", {200: ("Its session", ref("TableRead"))}, _READING, STAFF,
         notes={404: "The table was never opened"},
     ),
     Operation(
@@ -193,7 +194,7 @@ OPERATIONS = (
         "get",
         "/tables/{table_number}/stream",
         "Follow the orders of a table's session",
-        {200: ("Events until the session ends, each as it is named here", _ref("OrdersEvent"))},
+        {200: ("Events until the session ends, each as it is named here", ref("OrdersEvent"))},
         _READING,
         STAFF,
         notes={503: "The kitchen does not answer, or as many pads follow here as may"},
@@ -206,7 +207,7 @@ OPERATIONS = (
         "post",
         "/tables/{table_number}/open",
         "Open a table's next session",
-        {201: ("Opened", _ref("TableRead")), 200: ("It was open already", _ref("TableRead"))},
+        {201: ("Opened", ref("TableRead")), 200: ("It was open already", ref("TableRead"))},
         _SESSION,
         MANAGERS,
     ),
@@ -214,7 +215,7 @@ OPERATIONS = (
         "post",
         "/tables/{table_number}/close",
         "Close a table's session",
-        {200: ("The table as it is now", _ref("TableRead"))},
+        {200: ("The table as it is now", ref("TableRead"))},
         _SESSION,
         MANAGERS,
         "CloseRequest",
@@ -222,28 +223,30 @@ OPERATIONS = (
     ),
     Operation(
         "get", "/health/ready", "Whether orders can be taken here",
-        {200: ("They can", _ref("Ready")), 503: ("They cannot", _ref("NotReady"))},
+        {200: ("They can", ref("Ready")), 503: ("They cannot", ref("NotReady"))},
     ),
-    Operation("get", "/health/live", "Whether the process lives", {200: ("It does", _ref("Health"))}),
+    Operation("get", "/health/live", "Whether the process lives", {200: ("It does", ref("Health"))}),
 )  # fmt: skip
 
 
 def describe_api(settings: Settings) -> dict[str, Any]:
     """The whole document."""
+    title = f"{settings.restaurant.name}: orders"
+    return document(title, _introduction(settings), OPERATIONS, _schemas(settings))
+
+
+def document(title: str, introduction: str, operations: Iterable[Operation], schemas: dict[str, Any]) -> dict[str, Any]:
+    """The document of a service with these operations."""
     paths: dict[str, dict[str, Any]] = {}
-    for operation in OPERATIONS:
+    for operation in operations:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": f"{settings.restaurant.name}: orders",
-            "version": API_VERSION,
-            "description": _introduction(settings),
-        },
+        "info": {"title": title, "version": API_VERSION, "description": introduction},
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": _schemas(settings),
+            "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
@@ -291,7 +294,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     problems = _PROBLEMS | operation.problems
     for status in sorted({*operation.refusals, *((429,) if operation.roles else ())}):
         text = operation.notes.get(status, ERRORS[status])
-        described["responses"][str(status)] = _response(text, problems.get(status, _ref("Problem")))
+        described["responses"][str(status)] = _response(text, problems.get(status, ref("Problem")))
     if operation.description:
         described["description"] = operation.description
     if parameters := _parameters(operation):
@@ -301,13 +304,19 @@ def _operation(operation: Operation) -> dict[str, Any]:
         roles = f"Roles: {', '.join(operation.roles)}. A pad's token opens its own table only."
         described["description"] = operation.description + roles
     if operation.body:
-        content = {"application/json": {"schema": _ref(operation.body)}}
+        content = {"application/json": {"schema": ref(operation.body)}}
         described["requestBody"] = {"required": operation.body_required, "content": content}
     return described
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
-    patterns = {"table_number": shapes.ID, "item_id": shapes.ID, "order_id": "^o[0-9a-f]{32}$"}
+    patterns = {
+        "table_number": shapes.ID,
+        "item_id": shapes.ID,
+        "order_id": "^o[0-9a-f]{32}$",
+        "ticket_id": "^o[0-9a-f]{32}[.].{1,100}$",
+        "station": "^.{1,100}$",
+    }
     names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
     in_path = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": patterns[name]}}
@@ -345,17 +354,21 @@ def _schemas(settings: Settings) -> dict[str, Any]:
         shapes.Ready,
     )
     problems = (shapes.Problem, shapes.NotReady, shapes.Conflict, shapes.MenuChanged, shapes.DishChanged)
-    answers: list[Any] = [*read, *problems]
-    adapters: list[Any] = [TypeAdapter(model) for model in answers]
     bodies = [TypeAdapter(model) for model in (shapes.CloseRequest, shapes.SoldOutRequest, DishForm)]
-    inputs: list[Any] = [shapes.order_request(settings.orders), *bodies]
-    _, document = TypeAdapter.json_schemas(
+    schemas = schemas_of([*read, *problems], [shapes.order_request(settings.orders), *bodies])
+    return schemas | _dish_bodies(schemas.pop("DishForm"), settings)
+
+
+def schemas_of(answers: Sequence[Any], bodies: Sequence[Any]) -> dict[str, Any]:
+    """The schemas of models that are answered, and of adapters by which bodies are read, by name."""
+    adapters: list[Any] = [TypeAdapter(model) for model in answers]
+    _, found = TypeAdapter.json_schemas(
         [(index, "serialization", adapter) for index, adapter in enumerate(adapters)]
-        + [(index, "validation", adapter) for index, adapter in enumerate(inputs, len(adapters))],
+        + [(index, "validation", adapter) for index, adapter in enumerate(bodies, len(adapters))],
         ref_template=_SCHEMAS + "{model}",
     )
-    schemas: dict[str, Any] = document["$defs"]
-    return schemas | _dish_bodies(schemas.pop("DishForm"), settings)
+    schemas: dict[str, Any] = found["$defs"]
+    return schemas
 
 
 def _dish_bodies(form: dict[str, Any], settings: Settings) -> dict[str, Any]:

@@ -39,12 +39,13 @@ PLACING = _verdicts(401, YES, 403, 401, 403, 403, 403)
 A_TABLE = _verdicts(401, YES, 403, 401, YES, YES, 403)
 AN_ORDER = _verdicts(401, YES, 404, 401, YES, YES, 403)  # whether another table's order exists is not told
 MANAGING = _verdicts(401, 403, 403, 403, 403, YES, 403)
+COOKING = _verdicts(401, 403, 403, 403, YES, YES, 403)
 INTERNAL = _verdicts(404, 404, 404, 404, 404, 404, YES)
 
 
 @dataclass(frozen=True)
 class Route:
-    """A path of the orders service, and what each holder is answered there."""
+    """A path of a service, and what each holder is answered there."""
 
     method: str
     path: str
@@ -78,4 +79,19 @@ ROUTES = (
     Route("GET", "/internal/tables/{table}/orders/{order_id}", INTERNAL),
     Route("GET", "/internal/orders/{order_id}", INTERNAL),
     Route("GET", "/internal/tables/{table}/sessions/{session}/orders", INTERNAL),
+)
+
+KITCHEN_ROUTES = (
+    Route("GET", "/kitchen/stations", COOKING),
+    Route("GET", "/kitchen/stations/{station}/stream", COOKING),
+    Route("POST", "/kitchen/tickets/{ticket_id}", COOKING),
+    Route("POST", "/kitchen/seen", COOKING),
+    Route("GET", "/tables/{table_number}/stream", A_TABLE),
+    Route("GET", "/kitchen", PUBLIC),
+    Route("GET", "/health/ready", PUBLIC),
+    Route("GET", "/health/live", PUBLIC),
+    Route("GET", "/", PUBLIC),
+    Route("GET", "/docs", PUBLIC),
+    Route("GET", "/openapi.json", PUBLIC),
+    Route("GET", "/static/{digest}/{name}", PUBLIC),
 )

@@ -17,6 +17,7 @@ from app.web.menu_pages import MenuPages
 from app.web.menu_reads import MenuReads
 from app.web.menu_stream import MenuStream
 from app.web.middleware import contract, expect_within
+from app.web.openapi import describe_api
 from app.web.orders import PlacingOrders
 from app.web.pad_page import pad_page
 from app.web.pages import Page, add_pages
@@ -51,7 +52,7 @@ def add_routes(application: web.Application, services: Services) -> None:
     limits = services.settings.orders
     application[CROWD], room = Crowd(limits.max_connections), Room(limits.max_reads)
     application[READING] = room
-    health, description = HealthChecks(services), Description(services.settings)
+    health, description = HealthChecks(services), Description(describe_api(services.settings))
     expect = partial(expect_within, limit=services.settings.orders.body_limit)
     application.middlewares.append(contract)
     application.router.add_post("/orders", orders.place, expect_handler=orders.expect)

@@ -11,6 +11,7 @@ from app.adapters.tokens import SignedTokens, signed_tokens
 from app.messages import OrderPlaced, decode_event
 from app.settings import Settings
 from app.topics import ORDER_EVENTS
+from app.web.openapi import describe_api
 from tests.house import Client, Reply, order
 from tests.stack import Stack
 
@@ -98,7 +99,7 @@ def events(settings: Settings) -> Iterator[Events]:
 async def workers(settings: Settings) -> AsyncIterator[list[Client]]:
     """Each order worker by its own port."""
     ports = [settings.ports.of("orders", index) for index in range(1, settings.workers + 1)]
-    clients = [Client(f"http://127.0.0.1:{port}", settings) for port in ports]
+    clients = [Client(f"http://127.0.0.1:{port}", describe_api(settings)) for port in ports]
     yield clients
     for client in clients:
         await client.close()
@@ -107,7 +108,7 @@ async def workers(settings: Settings) -> AsyncIterator[list[Client]]:
 @pytest.fixture
 async def client(settings: Settings) -> AsyncIterator[Client]:
     """The address that pads use."""
-    client = Client(settings.orders_url, settings)
+    client = Client(settings.orders_url, describe_api(settings))
     yield client
     await client.close()
 

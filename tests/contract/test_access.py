@@ -9,6 +9,7 @@ import pytest
 
 from app.adapters.tokens import SignedTokens
 from app.settings import Settings
+from app.web.openapi import describe_api
 from app.web.permissions import ROUTES, YES, Holder
 from tests.contract.conftest import Table
 from tests.house import Client
@@ -30,7 +31,7 @@ NAMES = {
 
 @pytest.fixture
 async def ledger(settings: Settings) -> AsyncIterator[Client]:
-    client = Client(f"http://127.0.0.1:{settings.ports.of('ledger')}", settings)
+    client = Client(f"http://127.0.0.1:{settings.ports.of('ledger')}", describe_api(settings))
     yield client
     await client.close()
 
