@@ -4,7 +4,8 @@ import asyncio
 
 import aiohttp
 
-from app.web.kitchen_commands import KNOWN_SECONDS, MOST_SEEN
+from app.web.kitchen_commands import KNOWN_SECONDS
+from app.web.kitchen_shapes import MOST_SEEN
 from tests.kitchen_house import Kitchen
 
 STAFF = {"Authorization": "Bearer kitchen"}
