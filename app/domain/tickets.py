@@ -4,6 +4,7 @@ An order in the kitchen is its lines and the changes made to its tickets, in the
 have made of it. So each version of a ticket can be told again, exactly.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -138,6 +139,8 @@ class KitchenOrder:
 
     def until(self, offset: int) -> "KitchenOrder":
         """The order as it was after the command at this offset."""
+        if not self.changes or self.changes[-1].offset <= offset:
+            return self
         return replace(self, changes=tuple(change for change in self.changes if change.offset <= offset))
 
 
@@ -175,8 +178,21 @@ class Ticket:
         return ""
 
 
-def tickets_of(order: KitchenOrder) -> dict[str, Ticket]:
+# A decision asks for the tickets of the order before it and after it several times; orders never change.
+_worked_out: deque[tuple[KitchenOrder, Mapping[str, Ticket]]] = deque(maxlen=4)
+
+
+def tickets_of(order: KitchenOrder) -> Mapping[str, Ticket]:
     """The tickets of an order by station, as they stand."""
+    for known, tickets in _worked_out:
+        if known is order:
+            return tickets
+    found = _work_out(order)
+    _worked_out.append((order, found))
+    return found
+
+
+def _work_out(order: KitchenOrder) -> dict[str, Ticket]:
     found = {
         station: Ticket(order, station, 1, NEW, frozenset(), is_acknowledged=False, last=None, before=None)
         for station in order.stations
