@@ -153,6 +153,7 @@ class KitchenGroup:
         Raises:
             AuditError: Kafka does not answer.
         """
+        events.ends()  # where its partitions begin
         copied = self._group.committed(events)
         ends = self._commands.ends()
         decided = self._group.committed(self._commands)

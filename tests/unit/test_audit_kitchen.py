@@ -1,10 +1,12 @@
 """What the auditor counts as without tickets, and from when on; time is a number here."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import pytest
 
+from app.audit import log
 from app.audit.kitchen import KEPT, Progress
 from app.audit.orders import Place
 from app.audit.tickets import Part, of_ticket
@@ -230,3 +232,30 @@ def test_the_kitchen_is_done_with_what_it_copied_once_it_is_done_with_the_copies
 
 def test_a_kitchen_that_never_ran_is_done_with_nothing() -> None:
     assert [Progress().look(copied=0, end=0, decided=0) for _ in range(3)] == [0, 0, 0]
+
+
+class Topic:
+    """One partition that ends at 7; where it begins is known once its ends were asked for."""
+
+    def __init__(self, *_: str) -> None:
+        self.starts: dict[int, int] = {}
+
+    def ends(self) -> dict[int, int]:
+        self.starts = {0: 0}
+        return {0: 7}
+
+
+class Group:
+    """The kitchen, which is done with all."""
+
+    def __init__(self, *_: str) -> None: ...
+
+    def committed(self, topic: Topic) -> dict[int, int]:
+        return dict.fromkeys(topic.starts, 7)
+
+
+def test_how_far_the_kitchen_is_is_known_at_the_first_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "Topic", Topic)
+    monkeypatch.setattr(log, "Group", Group)
+    events: Any = Topic()
+    assert log.KitchenGroup("").done(events) == {0: 7}
