@@ -17,7 +17,7 @@ from app.web.sse import last_event_id, new_stream, write
 CONNECT_SECONDS = 2.0
 SILENCE_SECONDS = 10.0  # the kitchen gives a sign of life every 2 s
 
-_event_id = re.compile(r"[!-~]{1,100}")  # else it is none of the kitchen's, and could be more than a header
+_event_id = re.compile(r"[!-~]{1,4000}")  # an offset a partition; else it is none, and could be more than a header
 
 
 class KitchenRelay:
