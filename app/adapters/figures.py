@@ -59,12 +59,15 @@ class OrderFigures:
 
 
 class LimitFigures:
-    """How requests are limited: a `LimitWatch`."""
+    """How requests are limited: a `LimitWatch`; `of_writes`: also those that would change something."""
 
-    def __init__(self, kept: Metrics) -> None:
-        limited, judged = kept.counter(metrics.LIMITED), kept.counter(metrics.LIMITS_JUDGED)
+    def __init__(self, kept: Metrics, *, of_writes: bool = True) -> None:
+        limited = kept.counter(metrics.LIMITED)
         self._limited: dict[str, Counter] = {which: limited.labels(which) for which in get_args(Limited) if which}
-        self._judged: dict[str, Counter] = {where: judged.labels(where) for where in ("redis", "here")}
+        self._judged: dict[str, Counter] = {}
+        if of_writes:
+            judged = kept.counter(metrics.LIMITS_JUDGED)
+            self._judged = {where: judged.labels(where) for where in ("redis", "here")}
 
     def limited(self, which: Limited) -> None:
         """A request was refused by this limit."""

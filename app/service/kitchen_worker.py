@@ -14,8 +14,9 @@ from app import metrics
 from app.adapters.dead_letters import KafkaDeadLetters
 from app.adapters.edge import KafkaEdge
 from app.adapters.fatal import end_process
-from app.adapters.figures import KitchenFigures
+from app.adapters.figures import KitchenFigures, LimitFigures
 from app.adapters.kitchen_log import KitchenLog
+from app.adapters.limiter import LocalLimiter
 from app.adapters.link import Link, link_key
 from app.adapters.log_reader import KafkaLogReader
 from app.adapters.log_writer import KafkaCommands, KafkaLogWriter
@@ -28,7 +29,7 @@ from app.clock import wall_clock
 from app.domain.liveness import Vitals
 from app.domain.tickets import STATES
 from app.metrics import Metrics
-from app.ports import UnavailableError
+from app.ports import UNLIMITED, UnavailableError
 from app.service.common import MAX_POLL_SECONDS, App, new_app
 from app.service.streams import Streams
 from app.settings import Settings
@@ -115,6 +116,9 @@ class KitchenService:
             ready=self.not_ready_because,
             checks=self.checks,
             behind=self.log.behind,
+            limiter=LocalLimiter(self.settings, LimitFigures(self.kept, of_writes=False))
+            if self.settings.limits.enabled
+            else UNLIMITED,
         )
         add_kitchen_routes(app.web.web_app, services)
         app.web.web_app[CROWD].reserved_port = self._port
