@@ -145,9 +145,13 @@ def test_events_that_come_twice_stand_once_and_sessions_with_them(stack: Stack, 
     log.append([SessionOpened(table, 1, 1_790_000_000_000), *orders, SessionClosed(table, 1, 1_790_000_060_000)])
     log.append(orders[50:])
     all_arrive(stack, log, orders)
-    with connected(stack.settings, stack.settings.cassandra.keyspace) as session:
-        [row] = session.execute("SELECT opened_at, closed_at FROM sessions WHERE table_number = %s", (table,))
-    assert (row[1] - row[0]).total_seconds() == 60
+
+    def has_closed() -> None:
+        with connected(stack.settings, stack.settings.cassandra.keyspace) as session:
+            [row] = session.execute("SELECT opened_at, closed_at FROM sessions WHERE table_number = %s", (table,))
+        assert (row[1] - row[0]).total_seconds() == 60
+
+    eventually(has_closed)
 
 
 def test_what_is_no_event_goes_to_the_dead_letters_and_the_next_order_goes_on(stack: Stack, log: Log) -> None:
@@ -159,6 +163,11 @@ def test_what_is_no_event_goes_to_the_dead_letters_and_the_next_order_goes_on(st
         log.append_raw(f"{log.table}-0", value)
     log.append(last)
     all_arrive(stack, log, [*first, *last])
+
+    def all_set_aside() -> None:
+        assert len(dead_letters(stack)) >= before + len(rubbish)
+
+    eventually(all_set_aside)
     letters = dead_letters(stack)[before:]
     assert [letter["size"] for letter in letters] == [2, 2, 0, 0, 700_000]
     assert [letter["value"] is None for letter in letters] == [False, False, False, True, False]
