@@ -33,16 +33,23 @@ status: $(VENV)/installed ## what runs, and whether it is ready
 clean: $(VENV)/installed ## delete the state of a stack that is down
 	@$(STACK) clean
 
-.PHONY: test test-alone test-stack lint types layers
-# Both kinds of tests at the same time: those on the stack wait more than they work.
-test: lint types layers ## lint, types, layers and all tests, those on a stack on one of their own
-	@$(MAKE) --jobs=2 --output-sync=target --no-print-directory test-alone test-stack
+.PHONY: test test-alone test-stack test-shared test-own lint types layers
+# Two kinds of tests at the same time: those on a stack wait more than they work.
+SIDE_BY_SIDE = @$(MAKE) --jobs=2 --output-sync=target --no-print-directory
+test: lint types layers ## lint, types, layers and all tests, those on a stack on some of their own
+	$(SIDE_BY_SIDE) test-alone test-shared test-own
 
 test-alone: $(VENV)/installed ## the tests that need no servers
 	$(PY) -m pytest -p no:cacheprovider -m "not stack"
 
-test-stack: $(VENV)/installed ## the tests on real servers
-	$(PY) -m pytest -m stack
+test-stack: ## the tests on real servers
+	$(SIDE_BY_SIDE) test-shared test-own
+
+test-shared: $(VENV)/installed ## those of them on the one stack that most share
+	$(PY) -m pytest -m "stack and not own_stack"
+
+test-own: $(VENV)/installed ## those that need stacks of their own
+	$(PY) -m pytest -m own_stack
 
 lint: $(VENV)/installed ## style and likely mistakes
 	$(VENV)/bin/ruff check --config config/ruff.toml .

@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import psutil
+
 from app.settings import FILE_VARIABLE, Ports, Settings, load
+from app.stack.plan import PART_VARIABLE
 from app.stack.ports import taken
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,6 +81,20 @@ class Stack:
         number: int = json.loads(file.read_text(encoding="utf-8"))["pid"]
         return number
 
+    def processes(self) -> list[int]:
+        """Every process on this machine that belongs to it, by what its environment says, and its supervisor."""
+        found, folder = [], str(self.settings.data_dir)
+        for process in psutil.process_iter():
+            try:
+                environment, supervises = process.environ(), process.cmdline()[1:3] == ["-m", "app.stack"]
+            except psutil.Error:
+                continue
+            if environment.get(PART_VARIABLE, "").endswith(f"@{folder}") or (
+                supervises and environment.get("BISTRO92_DATA_DIR") == folder
+            ):
+                found.append(process.pid)
+        return found
+
     def kill(self, name: str, signal_number: int) -> int:
         """Signal a process; its id."""
         pid = self.pid(name)
@@ -131,16 +148,18 @@ def new_stack(**settings: str) -> Iterator[Stack]:
                 yield stack
             finally:
                 stack.command("down")
+                keep_logs(folder / "var" / "logs", offset)
+            assert stack.processes() == [], "down leaves nothing running"
     finally:
-        keep_logs(folder / "var" / "logs")
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def keep_logs(logs: Path) -> None:
-    """Keep the newest stack's logs where they can be read after a failure."""
+def keep_logs(logs: Path, offset: int) -> None:
+    """Keep the logs of the newest stack on these ports where they can be read after a failure."""
     if logs.is_dir():
-        shutil.rmtree(KEPT_LOGS, ignore_errors=True)
-        shutil.copytree(logs, KEPT_LOGS)
+        kept = KEPT_LOGS / str(offset)
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(logs, kept)
 
 
 @contextlib.contextmanager

@@ -119,11 +119,13 @@ def run(
     name: str = "PAST",
     rate: float = 100.0,
     hold: float = 5.0,
+    still: float = STILL,
     say: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Give `count` tables a past of `orders` orders, then kill a worker before and after compaction.
 
-    The compaction lag is set so high first that nothing is compacted, then to `lag` (s; the stack's own if None).
+    The compaction lag is set so high first that nothing is compacted, then to `lag` (s; the stack's own if None). It is
+    taken for done once nothing has shrunk for `still` s beyond that.
     """
     own_lag = stack.settings.kafka.compaction_lag
     lag = own_lag if lag is None else lag
@@ -141,7 +143,7 @@ def run(
         report.deaths.append(_kill(stack, guests, "just after, nothing compacted", rate=rate, hold=hold))
         _set_lag(stack, lag)
         say("waiting for the compaction")
-        report.waited = _compact(stack, guests, lag)
+        report.waited = _compact(stack, guests, lag, still)
         say(f"compacted; killing {KILLED} again")
         when = f"compacted: {report.waited:.0f} s later, with a compaction lag of {lag:g} s"
         report.deaths.append(_kill(stack, guests, when, rate=rate, hold=hold))
@@ -175,7 +177,7 @@ def _until(is_so: Callable[[], bool], seconds: float, otherwise: str) -> None:
 # ── compaction ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _compact(stack: Stack, guests: Sequence[str], lag: float) -> float:
+def _compact(stack: Stack, guests: Sequence[str], lag: float, still: float) -> float:
     """Wait until the rows' changelog has stopped shrinking. Few orders flow: Kafka closes a segment on a write only."""
     began = monotonic()
 
@@ -187,7 +189,7 @@ def _compact(stack: Stack, guests: Sequence[str], lag: float) -> float:
             size = sum(_sizes(stack.settings, TABLES_CHANGELOG))
             if size < smallest:
                 smallest, since = size, monotonic()
-            if smallest < first and monotonic() - since > STILL + 1.5 * lag:
+            if smallest < first and monotonic() - since > still + 1.5 * lag:
                 return
         if smallest == first:
             raise StackFailedError(f"nothing was compacted in {COMPACTED_WITHIN:.0f} s")

@@ -9,7 +9,10 @@ from app.stack import client, process
 from app.stack.layout import Layout
 
 # By name: a data folder that was set to somebody's home must lose nothing else.
-OURS = ("kafka-*", "cassandra-*", "redis-*", "prometheus-*", "faust", "logs", "run", "keys", "done", "stack.json")
+OURS = (
+    *("kafka-*", "cassandra-*", "redis-*", "prometheus-*"),
+    *("faust", "menu", "logs", "run", "keys", "done", "stack.json"),
+)
 
 
 @click.command()

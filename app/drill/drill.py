@@ -8,6 +8,8 @@ from app.drill.outcome import Outcome
 from app.drill.scene import CALM, Fault, play
 from app.drill.stand import PLAIN, Stand
 
+BRIEF = 0.5  # s of undisturbed orders
+
 Run = Callable[[Stack, int], Outcome]
 
 
@@ -22,11 +24,23 @@ class Drill:
 
 
 def fault(
-    name: str, title: str, happens: Fault, stand: Stand = PLAIN, *, rate: float = 100.0, before: float = CALM
+    name: str,
+    title: str,
+    happens: Fault,
+    stand: Stand = PLAIN,
+    *,
+    rate: float = 100.0,
+    before: float = CALM,
+    after: float = CALM,
 ) -> Drill:
-    """A drill in which something breaks while `rate` orders/s flow, `before` s after they have begun to."""
+    """A drill in which something breaks while `rate` orders/s flow, undisturbed for some s before it and after."""
 
     def run(stack: Stack, seed: int) -> Outcome:
-        return play(stack, name, happens, seed=seed, rate=rate, before=before)
+        return play(stack, name, happens, seed=seed, rate=rate, before=before, after=after)
 
     return Drill(name, title, run, stand)
+
+
+def short(name: str, title: str, happens: Fault) -> Drill:
+    """A drill as the gate plays it, which has little time: no more calm around the fault than tells that there was."""
+    return fault(name, title, happens, before=BRIEF, after=BRIEF)

@@ -6,7 +6,7 @@ import random
 import re
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
 
 import uvloop
@@ -144,11 +144,14 @@ class Scene:
 
     def said(self, name: str, pattern: str, since: Mark) -> tuple[float, str] | None:
         """Seconds after the mark at which a part's log says what matches, and the line; None where it does not."""
+        return next(self.all_said(name, pattern, since), None)
+
+    def all_said(self, name: str, pattern: str, since: Mark) -> Iterator[tuple[float, str]]:
+        """The same of each such line."""
         wanted = re.compile(pattern)
         for line in self.layout.log(name).read_text(encoding="utf-8", errors="replace").splitlines():
             if wanted.search(line) and (when := _time_of(line)) is not None and when >= since.since_epoch - 0.001:
-                return max(0.0, when - since.since_epoch), line
-        return None
+                yield max(0.0, when - since.since_epoch), line
 
     def noticed(self, mark: Mark, pattern: str, log: str = "supervisor") -> None:
         """Note how long after the mark a log told of the fault."""
@@ -176,7 +179,15 @@ def _time_of(line: str) -> float | None:
 
 
 def play(
-    stack: Stack, name: str, fault: Fault, *, seed: int, rate: float = 100.0, count: int = 24, before: float = CALM
+    stack: Stack,
+    name: str,
+    fault: Fault,
+    *,
+    seed: int,
+    rate: float = 100.0,
+    count: int = 24,
+    before: float = CALM,
+    after: float = CALM,
 ) -> Outcome:
     """Let a fault happen while `rate` orders/s flow at `count` tables, a tenth each sent twice, stale and again."""
     tables = [f"{name}-{number}" for number in range(1, count + 1)]
@@ -201,7 +212,7 @@ def play(
             scene.timeline.marks.clear()
             try:
                 await fault(scene)
-                await scene.settle()
+                await scene.settle(after)
             except NotHealedError as error:
                 outcome.problems.append(f"not healed: {error}")
 

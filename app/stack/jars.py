@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.stack.layout import CONFIG, JARS, StackError
@@ -23,22 +23,22 @@ def folder(server: str) -> Path:
     return JARS / f"{server}-{hashlib.sha256(pom.read_bytes()).hexdigest()[:12]}"
 
 
-def fetch(say: Callable[[str], None]) -> None:
+def fetch(say: Callable[[str], None], wanted: Sequence[str] = SERVERS) -> None:
     """Fetch the jars that are not there yet; two at a time do no harm.
 
     Raises:
         StackError: Maven is missing or failed.
     """
-    if all(folder(server).is_dir() for server in SERVERS):
+    if all(folder(name).is_dir() for name in wanted):
         return
     try:
         JARS.mkdir(exist_ok=True)
         with (JARS / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            for server in SERVERS:
-                if not folder(server).is_dir():
-                    say(f"fetching {server}'s jars through Maven")
-                    _fetch(server)
+            for name in wanted:
+                if not folder(name).is_dir():
+                    say(f"fetching {name}'s jars through Maven")
+                    _fetch(name)
     except OSError as error:
         raise StackError(f"the jars cannot be kept in {JARS}: {error}") from error
 

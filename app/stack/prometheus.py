@@ -1,60 +1,32 @@
 """Prometheus beside the local stack: scrapes every process, evaluates the rules of config/prometheus."""
 
-import os
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from string import Template
 
 from app.settings import Settings
+from app.stack import packages
 from app.stack.layout import CONFIG, Layout, StackError
+from app.stack.packages import Wanted
 from app.stack.part import Part
 
 FOLDER = CONFIG / "prometheus"
-INSTALL = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", "prometheus"]
 ADVICE = (
     "Prometheus is missing. Install it: apt-get install --no-install-recommends prometheus (Debian, Ubuntu), "
     "brew install prometheus (macOS); or start without OBSERVE"
 )
+WANTED = Wanted("Prometheus", ["prometheus", "promtool"], ["prometheus"], ADVICE, services=["prometheus.service"])
 KEPT = "7d"
-# What Debian's packages ask before they start a service: we want the program, not a server of its own on port 9090.
-POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def fetch(say: Callable[[str], None]) -> None:
-    """Install Prometheus and its promtool where they are missing, by apt and as root.
+    """Install Prometheus and its promtool where they are missing.
 
     Raises:
-        StackError: they are missing, and cannot be installed so; says what to do.
+        StackError: they are missing, and cannot be installed; says what to do.
     """
-    if shutil.which("prometheus") and shutil.which("promtool"):
-        return
-    if shutil.which("apt-get") is None or os.geteuid() != 0:
-        raise StackError(ADVICE)
-    say("installing Prometheus by apt-get")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with _no_service():
-        subprocess.run(["apt-get", "update", "--quiet"], capture_output=True, stdin=subprocess.DEVNULL)
-        done = subprocess.run(INSTALL, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment)
-    if shutil.which("systemctl"):  # nor at the machine's next start
-        subprocess.run(["systemctl", "disable", "prometheus.service"], capture_output=True, stdin=subprocess.DEVNULL)
-    if done.returncode != 0 or not shutil.which("promtool"):
-        raise StackError(f"{ADVICE}\n{(done.stdout + done.stderr)[-2000:]}")
-
-
-@contextmanager
-def _no_service() -> Iterator[None]:
-    if POLICY.exists():  # whatever it says, it is the machine's own
-        yield
-        return
-    POLICY.write_text("#!/bin/sh\nexit 101\n", encoding="ascii")
-    POLICY.chmod(0o755)
-    try:
-        yield
-    finally:
-        POLICY.unlink()
+    packages.fetch(WANTED, say)
 
 
 def render(targets: Path) -> str:

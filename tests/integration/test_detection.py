@@ -1,6 +1,5 @@
 """How the death of a worker is noticed: long before its session ends, and a worker that hangs like one that died."""
 
-import os
 import re
 import signal
 import time
@@ -15,7 +14,7 @@ from app.stack import groups
 from app.topics import ORDER_EVENTS
 from tests.stack import Stack, new_stack
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.own_stack]
 
 WITHIN = 45.0  # s; shorter than the session of `patient`, which is as long as can be set
 
@@ -122,39 +121,22 @@ def test_a_worker_that_is_stopped_for_long_is_killed_and_started_again(patient: 
     assert index(said, "ledger-1 does not answer for 9 s: killed") < index(said, "ledger-1 ended")
 
 
-def test_a_worker_that_wakes_up_after_its_session_ends_itself_and_others_have_its_tables(stack: Stack) -> None:
-    for name in ("orders-1", "orders-2"):
-        stack.wait_ready(name)
-    until(lambda: len(members(stack, "orders")) == 2, stack)
-    before = lengths(stack, "orders-1", "orders-2", "supervisor")
-    stopped, at = stack.kill("orders-2", signal.SIGSTOP), time.monotonic()
-    try:
-        until(lambda: partitions(stack, "orders-1", after=before) == {0, 1, 2, 3}, stack)
-        until(lambda: time.monotonic() > at + 1.5 * stack.settings.kafka.session_timeout, stack)
-    finally:
-        os.kill(stopped, signal.SIGCONT)
-    stack.wait_ready("orders-2", other_than=stopped)
-    assert "the event loop stood still for" in stack.whole_log("orders-2")[before["orders-2"] :]
-    assert "orders-2 ended (exit code 70)" in "\n".join(said_since(stack, before["supervisor"]))
+async def test_only_members_with_that_very_name_are_taken_out(patient: Stack) -> None:
+    before = members(patient, "orders")
+    assert await groups.remove(patient.settings.kafka_bootstrap, "orders", "orders") == 0
+    assert await groups.remove(patient.settings.kafka_bootstrap, "no-such-group", "orders-1") == 0
+    assert members(patient, "orders") == before
 
 
-async def test_only_members_with_that_very_name_are_taken_out(stack: Stack) -> None:
-    before = members(stack, "orders")
-    assert await groups.remove(stack.settings.kafka_bootstrap, "orders", "orders") == 0
-    assert await groups.remove(stack.settings.kafka_bootstrap, "no-such-group", "orders-1") == 0
-    assert members(stack, "orders") == before
-
-
-async def test_a_kafka_that_is_away_is_given_up(stack: Stack) -> None:
-    del stack
+async def test_a_kafka_that_is_away_is_given_up() -> None:
     with pytest.raises(groups.GroupError):
         await groups.remove("127.0.0.1:1", "orders", "orders-1", seconds=0.5)
 
 
-def test_the_watchdog_hears_from_kafka_how_far_a_log_goes_and_whether_it_answers(stack: Stack) -> None:
-    ends = KafkaEnds(stack.settings, ORDER_EVENTS)
-    stack.token("WATCHED")
-    found = ends(range(stack.settings.kafka.partitions))
+def test_the_watchdog_hears_from_kafka_how_far_a_log_goes_and_whether_it_answers(patient: Stack) -> None:
+    ends = KafkaEnds(patient.settings, ORDER_EVENTS)
+    patient.token("WATCHED")
+    found = ends(range(patient.settings.kafka.partitions))
     assert found is not None
     assert all(first <= end for first, end in found.values())
     assert sum(end for _, end in found.values()) > 0

@@ -188,18 +188,22 @@ def test_the_monitor_shows_the_stack_and_the_orders_that_flow(stack: Stack, tabl
 
     def shown() -> Any:
         table.order()
-        told = get(f"{url}/status.json")
-        is_shown = told["figures"]["orders_per_minute"] and told["figures"]["p99"] and not told["problems"]
-        return told if is_shown and told["kitchen"]["displays"] else None
+        told.update(get(f"{url}/status.json"))
+        return (
+            told["figures"]["orders_per_minute"]
+            and told["figures"]["p99"]
+            and told["figures"]["lag"] is not None
+            and {entry["name"] for entry in told["processes"]} == processes
+            and all(entry["ready"] and entry["memory"] for entry in told["processes"])
+            and told["partitions"] == {"owned": 4, "all": 4}
+            and (told["kitchen"]["owned"], told["kitchen"]["displays"], told["kitchen"]["unseen"]) == (4, 1, 0)
+            and told["problems"] == []
+        )
 
-    told = until(shown)
-    assert {entry["name"] for entry in told["processes"]} == set(stack.status())
-    assert all(entry["ready"] and entry["memory"] for entry in told["processes"])
-    assert told["partitions"] == {"owned": 4, "all": 4}
+    told: dict[str, Any] = {}
+    processes = set(stack.status())
+    until(shown, lambda: told)
     assert told["audit"]["lost"] == told["audit"]["duplicated"] == 0
-    assert told["problems"] == []
-    assert told["figures"]["lag"] is not None
-    assert (told["kitchen"]["owned"], told["kitchen"]["displays"], told["kitchen"]["unseen"]) == (4, 1, 0)
     assert told["audit"]["ticketed"] > 0
     monitor = next(entry for entry in told["processes"] if entry["name"] == "monitor-1")
     assert monitor["memory"] < 60e6
@@ -214,9 +218,13 @@ def test_tickets_that_no_display_shows_are_told_by_the_page_and_by_alerts_until_
         table.order()
         expected = {"TicketsUnseen", "DisplaysMissing"}
         until(lambda: expected <= {alert["alertname"] for alert in server.firing()}, server.firing)
-        told = get(url)
-        assert (told["kitchen"]["displays"], told["kitchen"]["unseen"]) == (0, 1)
-        assert any("1 tickets are on no display" in problem for problem in told["problems"])
+
+        def told() -> bool:
+            page = get(url)
+            kitchen = page["kitchen"]["displays"], page["kitchen"]["unseen"]
+            return kitchen == (0, 1) and any("1 tickets are on no display" in problem for problem in page["problems"])
+
+        until(told, lambda: get(url))
     finally:
         cook.go_on()
     until(lambda: not expected & {alert["alertname"] for alert in server.firing()}, server.firing)
@@ -226,8 +234,7 @@ def test_a_process_that_is_killed_is_told_by_the_page_and_by_an_alert(server: Pr
     url = f"http://127.0.0.1:{stack.settings.ports.of('monitor')}/status.json"
     until(lambda: server.values('bistro92_process_restarts_total{process="redis-1"}'))
     killed = stack.kill("redis-1", signal.SIGKILL)
-    until(lambda: any(alert["alertname"] == "ProcessRestarted" for alert in server.firing()))
-    [alert] = [alert for alert in server.firing() if alert["alertname"] == "ProcessRestarted"]
+    [alert] = until(lambda: [alert for alert in server.firing() if alert["alertname"] == "ProcessRestarted"])
     assert (alert["process"], alert["severity"]) == ("redis-1", "ticket")
     stack.wait_ready("redis-1", other_than=killed)
     faults = until(

@@ -18,39 +18,24 @@ import psutil
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from app.stack.plan import PART_VARIABLE
 from app.topics import ORDER_EVENTS, all_topics
 from tests.stack import Stack, new_stack
 
 pytestmark = pytest.mark.stack
 
-ALL = ["kafka-1", "cassandra-1", "redis-1", "orders-1", "orders-2", "ledger-1", "auditor-1", "monitor-1"]
+ALL = [
+    *("kafka-1", "cassandra-1", "redis-1"),
+    *("orders-1", "orders-2", "ledger-1", "kitchen-1", "kitchen-2", "auditor-1", "monitor-1"),
+]
 
 
 def pids(stack: Stack) -> dict[str, int]:
     return {name: entry["pid"] for name, entry in stack.status().items()}
 
 
-def processes_of(stack: Stack) -> list[int]:
-    """Every process on this machine that belongs to the stack, by what its environment says, and the supervisor."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            environment = process.environ()
-            supervises = process.cmdline()[1:3] == ["-m", "app.stack"]
-        except psutil.Error:
-            continue
-        folder = str(stack.settings.data_dir)
-        if environment.get(PART_VARIABLE, "").endswith(f"@{folder}") or (
-            supervises and environment.get("BISTRO92_DATA_DIR") == folder
-        ):
-            found.append(process.pid)
-    return found
-
-
 def wait_until_nothing_runs(stack: Stack) -> None:
     deadline = time.monotonic() + 60
-    while left := processes_of(stack):
+    while left := stack.processes():
         assert time.monotonic() < deadline, f"still running: {left}"
         time.sleep(0.1)
 
@@ -106,6 +91,8 @@ def test_the_status_tells_of_each_process_its_id_port_readiness_and_start(stack:
         ports.of("orders", 1),
         ports.of("orders", 2),
         ports.of("ledger", 1),
+        ports.of("kitchen", 1),
+        ports.of("kitchen", 2),
         ports.of("auditor", 1),
         ports.of("monitor", 1),
     ]
@@ -128,17 +115,22 @@ def test_up_again_finds_what_runs_and_prints_an_order_that_is_accepted(stack: St
 
 
 @pytest.mark.parametrize(
-    "name", ["redis-1", "orders-1", "ledger-1", "auditor-1", "monitor-1", "cassandra-1", "kafka-1"]
+    "names",
+    [["redis-1", "auditor-1", "monitor-1"], ["orders-1", "ledger-1", "kitchen-1"], ["cassandra-1", "kafka-1"]],
+    ids=" ".join,
 )
-def test_a_process_that_was_killed_is_started_again_and_no_order_is_lost(stack: Stack, table: str, name: str) -> None:
+def test_processes_that_were_killed_are_started_again_and_no_order_is_lost(
+    stack: Stack, table: str, names: list[str]
+) -> None:
     token = stack.token(table)
     before, _, _ = place(stack, table, token, "before")
-    restarts = stack.status()[name]["restarts"]
-    killed = stack.kill(name, signal.SIGKILL)
+    restarts = {name: entry["restarts"] for name, entry in stack.status().items()}
+    killed = {name: stack.kill(name, signal.SIGKILL) for name in names}
     during, _, _ = place(stack, table, token, "during", version=1)
-    status = stack.wait_ready(name, other_than=killed)
-    assert (status["restarts"], status["last_exit"]) == (restarts + 1, "signal SIGKILL")
-    assert f"{name} ended (signal SIGKILL)" in stack.whole_log("supervisor")
+    for name, pid in killed.items():
+        status = stack.wait_ready(name, other_than=pid)
+        assert (status["restarts"], status["last_exit"]) == (restarts[name] + 1, "signal SIGKILL")
+        assert f"{name} ended (signal SIGKILL)" in stack.whole_log("supervisor")
     for worker in ("orders-1", "orders-2", "ledger-1"):
         stack.wait_ready(worker)
     after, _, _ = place(stack, table, token, "after", version=2)
@@ -239,37 +231,35 @@ def test_the_logs_of_each_process_can_be_read(stack: Stack) -> None:
     assert "there are: auditor-1, cassandra-1, kafka-1" in stack.run("logs", "waiter-1").stderr
 
 
-def test_a_stop_leaves_nothing_running_and_the_state_survives_it(stack: Stack, table: str) -> None:
-    token = stack.token(table)
-    _, first, _ = place(stack, table, token, "before")
-    stack.kill("supervisor", signal.SIGTERM)
-    wait_until_nothing_runs(stack)
-    assert stack.status() == {}
-    stack.up()
-    again = place(stack, table, token, "before")
-    assert again == (201, first, True)
-    assert stack.status()["orders-1"]["restarts"] == 0
-
-
+@pytest.mark.own_stack
 def test_a_taken_port_is_named_with_its_holder_and_nothing_is_started(other_stack: Stack) -> None:
     port = other_stack.settings.ports.of("cassandra")
     with socket.create_server(("127.0.0.1", port)):
         refused = other_stack.run("up")
     assert refused.returncode == 1
     assert f"port {port} on 127.0.0.1, which cassandra-1 needs, is taken by pid {os.getpid()} (" in refused.stderr
-    assert processes_of(other_stack) == []
+    assert other_stack.processes() == []
 
 
-def test_a_stack_can_end_with_another_process_and_down_needs_no_supervisor(other_stack: Stack) -> None:
+@pytest.mark.own_stack
+def test_a_stack_ends_with_another_process_its_state_survives_and_down_needs_no_supervisor(
+    other_stack: Stack, table: str
+) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as companion:
         other_stack.command("up", "--servers", "--with-process", str(companion.pid))
         assert list(other_stack.status()) == ["kafka-1", "cassandra-1", "redis-1"]
+        other_stack.command("up")
+        token = other_stack.token(table)
+        _, first, _ = place(other_stack, table, token, "before")
         companion.kill()
     wait_until_nothing_runs(other_stack)
-    other_stack.up("--servers")
+    assert other_stack.status() == {}
+    other_stack.up()
+    assert place(other_stack, table, token, "before") == (201, first, True)
+    assert other_stack.status()["orders-1"]["restarts"] == 0
     other_stack.kill("supervisor", signal.SIGKILL)
     assert other_stack.command("down") == "stopped\n"
-    assert processes_of(other_stack) == []
+    assert other_stack.processes() == []
     assert other_stack.command("down") == "nothing was running\n"
     other_stack.command("clean")
     assert not other_stack.settings.data_dir.exists()

@@ -21,7 +21,7 @@ def house(stack: Stack) -> bench.Stack:
 
 
 def test_orders_sent_twice_stale_and_again_are_answered_as_promised_and_stand_once(house: bench.Stack) -> None:
-    outcome = mixed.run(house, count=16, seconds=4, share=0.2)
+    outcome = mixed.run(house, count=16, seconds=2, share=0.2)
     assert outcome.problems == []
     assert "409" in outcome.facts["answers"]
     assert outcome.facts["audit"].endswith("lost=0 duplicated=0")

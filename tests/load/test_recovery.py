@@ -11,7 +11,7 @@ pytestmark = pytest.mark.stack
 
 def test_a_killed_workers_tables_are_served_from_what_compaction_has_left(stack: Stack) -> None:
     house = bench.Stack(stack.environment, stack.settings)
-    report = recovery.run(house, orders=4000, count=20, lag=2.0, rate=40, hold=1)
+    report = recovery.run(house, orders=4000, count=20, lag=2.0, rate=40, hold=1, still=3)
     assert report.problems == []
     before, after = report.deaths
     [rows_before, _], [rows_after, _] = before.changelogs, after.changelogs

@@ -99,40 +99,6 @@ def test_without_prometheus_the_command_that_installs_it_is_named(
         prometheus.part(Settings(), layout).prepare()
 
 
-def test_prometheus_is_installed_once_and_left_without_a_service_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    programs, policy, log = tmp_path / "bin", tmp_path / "policy-rc.d", tmp_path / "log"
-    programs.mkdir()
-    apt = programs / "apt-get"
-    install = "; ".join(f"/bin/cp {apt} {programs}/{name}" for name in ("prometheus", "promtool"))
-    guard = f'"$({policy} >/dev/null 2>&1; echo $?)"'
-    apt.write_text(f"""#!/bin/sh\necho "$@" {guard} >> {log}\nif [ "$1" = install ]; then {install}; fi\n""")
-    apt.chmod(0o755)
-    monkeypatch.setenv("PATH", str(programs))
-    monkeypatch.setattr(prometheus, "POLICY", policy)
-    monkeypatch.setattr(prometheus.os, "geteuid", lambda: 0)
-    said: list[str] = []
-    for _ in range(2):
-        prometheus.fetch(said.append)
-    assert said == ["installing Prometheus by apt-get"]
-    # Debian's packages start no service where the policy's exit code is 101.
-    assert log.read_text().splitlines() == [
-        "update --quiet 101",
-        "install --yes --quiet --no-install-recommends prometheus 101",
-    ]
-    assert not policy.exists()
-
-
-def test_who_is_not_root_is_told_how_to_install_prometheus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "apt-get").write_text("#!/bin/sh\n")
-    (tmp_path / "apt-get").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(prometheus.os, "geteuid", lambda: 1000)
-    with pytest.raises(StackError, match="apt-get install --no-install-recommends prometheus"):
-        prometheus.fetch(lambda _: None)
-
-
 def test_the_number_of_nodes_is_that_of_the_state_unless_another_is_asked_for(layout: Layout) -> None:
     State(3, "cluster", 2, 1).save(layout)
     plain, asked = Settings(data_dir=layout.data_dir), Settings(nodes=1, data_dir=layout.data_dir)

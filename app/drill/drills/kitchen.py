@@ -16,9 +16,9 @@ from app.bench.report import counts
 from app.bench.stack import Stack
 from app.bench.tickets import Orders, of_orders
 from app.drill import late_rows
-from app.drill.drill import Drill
+from app.drill.drill import BRIEF, Drill
 from app.drill.outcome import Outcome
-from app.drill.scene import NotHealedError, Scene, play
+from app.drill.scene import CALM, NotHealedError, Scene, play
 from app.drill.stand import PLAIN, Stand
 from app.drill.timeline import Mark
 from app.topics import KITCHEN_CHANGELOG
@@ -37,7 +37,7 @@ SLEEPY = Stand(settings=(("LIVENESS__UNANSWERED", "120"),))
 Happens = Callable[[Scene, Kitchen], Awaitable[None]]
 
 
-def _drill(name: str, title: str, happens: Happens, stand: Stand = PLAIN) -> Drill:
+def _drill(name: str, title: str, happens: Happens, stand: Stand = PLAIN, calm: float = CALM) -> Drill:
     """A drill with a brigade at work, whose displays are compared at the end."""
 
     async def fault(scene: Scene) -> None:
@@ -48,7 +48,7 @@ def _drill(name: str, title: str, happens: Happens, stand: Stand = PLAIN) -> Dri
             await _look(scene, kitchen)
 
     def run(stack: Stack, seed: int) -> Outcome:
-        outcome = play(stack, name, fault, seed=seed, rate=RATE)
+        outcome = play(stack, name, fault, seed=seed, rate=RATE, before=calm, after=calm)
         _compare(stack, name, outcome)
         return outcome
 
@@ -242,6 +242,6 @@ DRILLS = (
     ),
 )
 SHORT = (
-    _drill("kitchen-killed-once", "kill -9 of a kitchen worker", _killed_once),
-    _drill("kitchen-scaled-once", "from two kitchen workers to 3 and 2", _scaled),
+    _drill("kitchen-killed-once", "kill -9 of a kitchen worker", _killed_once, calm=BRIEF),
+    _drill("kitchen-scaled-once", "from two kitchen workers to 3 and 2", _scaled, calm=BRIEF),
 )

@@ -5,7 +5,7 @@ from collections import Counter
 
 from app.audit.log import AuditError
 from app.audit.store import TABLES, Store
-from app.drill.drill import fault
+from app.drill.drill import fault, short
 from app.drill.scene import Scene
 
 KILLS = 50
@@ -91,4 +91,4 @@ def _orders_of_each(scene: Scene) -> Counter[bytes]:
 
 
 DRILLS = (fault("ledger-killed", f"kill -9 of the ledger, {KILLS} times, while a reader compares the tables", _killed),)
-SHORT = (fault("ledger-killed-once", "kill -9 of the ledger", _killed_once),)
+SHORT = (short("ledger-killed-once", "kill -9 of the ledger", _killed_once),)

@@ -5,7 +5,7 @@ import signal
 
 import redis
 
-from app.drill.drill import Drill, fault
+from app.drill.drill import Drill, fault, short
 from app.drill.scene import Fault, Scene
 from app.drill.stand import THREE
 
@@ -20,6 +20,18 @@ async def _killed(scene: Scene, *names: str) -> None:
     await scene.back(pids)
     for name in names:
         scene.noticed(mark, rf"\b{name} ended")
+
+
+async def _broker_killed(scene: Scene) -> None:
+    await _killed(scene, "kafka-1")
+
+
+async def _cassandra_killed(scene: Scene) -> None:
+    await _killed(scene, "cassandra-1")
+
+
+async def _redis_killed(scene: Scene) -> None:
+    await _killed(scene, "redis-1")
 
 
 async def _each_killed(scene: Scene, kind: str) -> None:
@@ -65,22 +77,25 @@ async def _flushed(scene: Scene) -> None:
     await scene.served(mark)
 
 
+BROKER_KILLED = "kill -9 of the only Kafka broker"
+CASSANDRA_KILLED = "kill -9 of all of Cassandra"
+REDIS_KILLED = "kill -9 of Redis"
 ON_ONE_NODE = (
-    fault("broker-killed", "kill -9 of the only Kafka broker", lambda scene: _killed(scene, "kafka-1")),
+    fault("broker-killed", BROKER_KILLED, _broker_killed),
     fault(
         "broker-away",
         f"the only Kafka broker is away for {AWAY:.0f} s",
         lambda scene: _away(scene, "kafka-1", AWAY, is_needed=True),
     ),
     fault("broker-frozen", "the only Kafka broker freezes", lambda scene: _frozen(scene, "kafka-1", is_needed=True)),
-    fault("cassandra-killed", "kill -9 of all of Cassandra", lambda scene: _killed(scene, "cassandra-1")),
+    fault("cassandra-killed", CASSANDRA_KILLED, _cassandra_killed),
     fault(
         "cassandra-away",
         "all of Cassandra is away for 30 s, orders go on",
         lambda scene: _away(scene, "cassandra-1", 30, is_needed=False),
     ),
     fault("cassandra-frozen", "all of Cassandra freezes", lambda scene: _frozen(scene, "cassandra-1", is_needed=False)),
-    fault("redis-killed", "kill -9 of Redis", lambda scene: _killed(scene, "redis-1")),
+    fault("redis-killed", REDIS_KILLED, _redis_killed),
     fault(
         "redis-away",
         "Redis is away for 20 s, orders go on",
@@ -113,4 +128,8 @@ ON_THREE_NODES = (
         lambda scene: _frozen(scene, "cassandra-2", is_needed=False),
     ),
 )
-SHORT = tuple(drill for drill in ON_ONE_NODE if drill.name in {"broker-killed", "cassandra-killed", "redis-killed"})
+SHORT = (
+    short("broker-killed", BROKER_KILLED, _broker_killed),
+    short("cassandra-killed", CASSANDRA_KILLED, _cassandra_killed),
+    short("redis-killed", REDIS_KILLED, _redis_killed),
+)

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from app.drill.drill import fault
+from app.drill.drill import fault, short
 from app.drill.scene import Scene
 
 WORKERS = ("orders-1", "orders-2")
@@ -72,4 +72,4 @@ DRILLS = (
     fault("worker-terminated", "SIGTERM of each order worker with orders pending", _terminated),
     fault("scaled", "from two order workers to 3, 4, 1 and 2", _scaled),
 )
-SHORT = (fault("worker-killed-once", "kill -9 of an order worker", _killed_once),)
+SHORT = (short("worker-killed-once", "kill -9 of an order worker", _killed_once),)

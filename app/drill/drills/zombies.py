@@ -6,13 +6,15 @@ asleep, as a slow network would deliver them.
 """
 
 import asyncio
+import re
 import signal
 from collections.abc import Mapping
 from functools import partial
 
+from app.adapters.fatal import EXIT_CODE
 from app.audit.log import Topic
 from app.drill import late_rows
-from app.drill.drill import fault
+from app.drill.drill import fault, short
 from app.drill.scene import Scene
 from app.drill.stand import Stand
 from app.drill.timeline import Mark
@@ -20,6 +22,7 @@ from app.topics import TABLES_CHANGELOG
 
 WORKERS = ("orders-1", "orders-2")
 SESSIONS = 1.5  # that it sleeps
+TAKEN_OVER = r'event="partition taken over" partition=(\d+)'
 LAG = 12.0  # s after which Kafka may drop a row behind a later one
 COMPACTED_WITHIN = 150.0  # s
 
@@ -28,16 +31,26 @@ SLEEPY = Stand(settings=(("LIVENESS__UNANSWERED", "120"), ("KAFKA__COMPACTION_LA
 
 
 async def _sleep(scene: Scene, victim: str) -> None:
-    """Put a worker to sleep past its session and wake it up."""
-    mark = scene.fault(f"SIGSTOP {victim}")
+    """Put a worker to sleep past its session, so that another one has its tables, and wake it up: it ends itself."""
+    kafka, loop = scene.stack.settings.kafka, asyncio.get_running_loop()
+    everything = set(range(kafka.partitions))
+    mark, begun = scene.fault(f"SIGSTOP {victim}"), loop.time()
     pids = scene.send(signal.SIGSTOP, victim)
-    await asyncio.sleep(SESSIONS * scene.stack.settings.kafka.session_timeout)
+    await scene.until(lambda: _taken_over(scene, victim, mark) == everything, f"{victim}'s tables not taken over")
+    await asyncio.sleep(begun + SESSIONS * kafka.session_timeout - loop.time())
     awake = scene.timeline.mark(f"SIGCONT {victim}", is_fault=False)
     scene.send(signal.SIGCONT, victim)
     await scene.served(mark)
     await scene.back(pids)
     scene.noticed(awake, r"the event loop stood still", victim)
-    await scene.settle()
+    if scene.said("supervisor", rf"\b{victim} ended \(exit code {EXIT_CODE}\)", awake) is None:
+        scene.outcome.problems.append(f"{victim} did not end itself when it woke up")
+
+
+def _taken_over(scene: Scene, sleeper: str, since: Mark) -> set[int]:
+    """The partitions that other workers have taken over."""
+    lines = [line for name in WORKERS if name != sleeper for _, line in scene.all_said(name, TAKEN_OVER, since)]
+    return {int(number) for line in lines for number in re.findall(TAKEN_OVER, line)}
 
 
 async def _asleep(scene: Scene) -> None:
@@ -49,6 +62,7 @@ async def _stale_rows(scene: Scene) -> None:
     for victim in WORKERS:
         old = await asyncio.to_thread(late_rows.last_of, scene, TABLES_CHANGELOG)
         await _sleep(scene, victim)
+        await scene.settle()
         late = scene.timeline.mark(f"{len(old)} old rows arrive", is_fault=False)
         await asyncio.to_thread(late_rows.append, scene, TABLES_CHANGELOG, old)
         await scene.until(partial(_are_said_again, scene, late), "no owner said its rows again")
@@ -87,4 +101,4 @@ DRILLS = (
         SLEEPY,
     ),
 )
-SHORT = (fault("zombie-once", "an order worker stopped past its session", _asleep),)
+SHORT = (short("zombie-once", "an order worker stopped past its session", _asleep),)
