@@ -206,11 +206,27 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
             for record in fresh:
                 await self.callback(self._to_message(tp, record))
             self._read_offset[tp] = fresh[-1].offset + 1
+        elif (due := await self._missed(tp, fresh[0].offset)) is not None:
+            self.log.warning("%r: %r is due, and %r came: read anew from there", tp, due, fresh[0].offset)
+            await self.seek(tp, due)
         else:
             for channel in self.app.topics._tp_index[tp]:
                 while channel.queue.qsize() >= MAX_BATCHES_WAITING:  # noqa: ASYNC110 - Faust's queue tells nobody
                     await asyncio.sleep(WAIT_SECONDS)
             self._give(tp, fresh)
+
+    async def _missed(self, tp: TP, offset: int) -> int | None:
+        """The offset that is due in the place of this one; None where it is the right one.
+
+        A fetch may be under way while the partitions are assigned anew and sought. What it brings is of before, and
+        stands behind what was committed; taken, it would have all in between passed over, and committed as done. Only
+        what has left the log by its age is missing there. Can go when Faust fetches anew after it has sought.
+        """
+        read = self._read_offset[tp]
+        if offset == read:
+            return None
+        due = max(read or 0, (await self.earliest_offsets(tp))[tp])
+        return due if offset > due else None
 
     def _give(self, tp: TP, records: Sequence[Any]) -> None:
         """Give an agent's channel the next records of a partition."""

@@ -63,6 +63,10 @@ class Bench:
         )
         self.consumer._wait_next_records = self._wait_next_records
         self.consumer.perform_seek = self._seek
+        self.consumer.seek = self._seek_to
+        self.consumer.earliest_offsets = self._earliest
+        self.earliest: int | None = None  # None: wherever the first record that is fetched stands
+        self.sought: list[tuple[TP, int]] = []
         app.topics._tp_index[HERE] = {self.channel}  # type: ignore[attr-defined]
 
     async def _nothing(self, *_: Any) -> None: ...
@@ -72,6 +76,13 @@ class Bench:
 
     async def _seek(self) -> None:
         self.seeks += 1
+
+    async def _seek_to(self, tp: TP, offset: int) -> None:
+        self.sought.append((tp, offset))
+        self.consumer._read_offset[tp] = offset or None
+
+    async def _earliest(self, tp: TP) -> dict[TP, int]:
+        return {tp: 2**62 if self.earliest is None else self.earliest}
 
     async def _wait_next_records(self, timeout: float) -> Any:
         return self.fetched.pop(0)
@@ -341,3 +352,28 @@ def test_what_the_following_consumer_hangs_on_is_still_called_so() -> None:
     partitions = ("_set_active_tps", "pause_partitions", "resume_partitions", "verify_all_partitions_active")
     for name in (*partitions, "stop_flow", "resume_flow", "perform_seek"):
         assert hasattr(Consumer, name)
+
+
+async def test_a_fetch_of_before_the_seek_passes_nothing_over(bench: Bench) -> None:
+    consumer, bench.earliest = bench.consumer, 0
+    consumer._read_offset[HERE] = 1213  # sought to what was committed
+    await bench.fetch(1221, 1222)  # it was under way meanwhile
+    assert bench.handed_over == []
+    assert bench.sought == [(HERE, 1213)]
+    await bench.fetch(1213, 1214)
+    assert bench.handed_over == [[1213, 1214]]
+
+
+async def test_nor_does_it_where_nothing_was_ever_committed(bench: Bench) -> None:
+    bench.earliest = 3
+    await bench.fetch(8, 9)
+    assert (bench.handed_over, bench.sought) == ([], [(HERE, 3)])
+    await bench.fetch(3, 4)
+    assert bench.handed_over == [[3, 4]]
+
+
+async def test_what_has_left_the_log_by_its_age_is_not_waited_for(bench: Bench) -> None:
+    bench.earliest = 50
+    bench.consumer._read_offset[HERE] = 20
+    await bench.fetch(50, 51)
+    assert (bench.handed_over, bench.sought) == ([[50, 51]], [])
