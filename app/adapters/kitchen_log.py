@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from app.adapters.follower import Followed, Follower
 from app.adapters.librdkafka import link_config
+from app.domain.row import BadRowError
 from app.ports import Fatal, LogReader, UnavailableError
 from app.settings import Settings
 from app.topics import KITCHEN_CHANGELOG
@@ -91,7 +92,7 @@ class KitchenLog:
                     async for partition, records in self._reader.batches(KITCHEN_CHANGELOG, spans):
                         for record in records:
                             recent = record.time >= since
-                            self._board.take(partition, record.offset, record.key, record.value, is_recent=recent)
+                            self._take(partition, record.offset, record.key, record.value, is_recent=recent)
                         count += len(records)
                 break
             except UnavailableError as error:
@@ -117,8 +118,14 @@ class KitchenLog:
 
     def _arrived(self, partition: int, records: Sequence[Followed]) -> None:
         for record in records:
-            self._board.take(partition, record.offset, record.key or b"", record.value)
+            self._take(partition, record.offset, record.key or b"", record.value)
         self._board.ring()
+
+    def _take(self, partition: int, offset: int, key: bytes, value: bytes | None, *, is_recent: bool = True) -> None:
+        try:
+            self._board.take(partition, offset, key, value, is_recent=is_recent)
+        except BadRowError as error:
+            self._fatal(f"record {offset} of {KITCHEN_CHANGELOG}/{partition} cannot be read: {error}.")
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
