@@ -351,6 +351,11 @@ class Kitchen(Group):
         default=2.0, gt=0.1, le=5, description="s between two signs of life on a stream; displays are stale after 6"
     )
     max_streams: int = Field(default=2000, ge=0, description="displays and pads that follow at one worker; past it 503")
+    max_streams_of_table: int = Field(
+        default=50,
+        ge=1,
+        description="streams of one table at one worker, a phone each of a large party; past it the oldest ends",
+    )
     kept_changes: int = Field(
         default=20_000,
         ge=100,

@@ -1,9 +1,11 @@
 """The kitchen's views: streams of displays and pads, taps of cooks, receipts, and who may do what."""
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
+import aiohttp
 import pytest
 
 from app.messages import CancelOrder, decode_command
@@ -291,3 +293,34 @@ async def test_a_worker_that_is_not_ready_or_full_sends_displays_elsewhere() -> 
         async with watching(client, ALL) as display:
             await display.hears("snapshot")
             assert (await client.get(ALL, "kitchen")).status == 503
+
+
+@pytest.mark.parametrize(("path", "token"), [(ALL, "kitchen"), ("/tables/T1/stream", "pad/T1/1")])
+async def test_a_stream_ends_with_the_token_that_opened_it(
+    path: str, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kitchen = Pass(kitchen={"heartbeat": 0.2})
+    async with cooking(kitchen) as client, watching(client, path, token) as display:
+        await display.hears("snapshot")
+        await display.hears("beat")
+        monkeypatch.setattr(kitchen.services.tokens, "verify", lambda _: None)  # it has expired, or its key was retired
+        assert await display.hears_no_more()
+        assert (await client.get(path, token)).status == 401
+
+
+async def test_one_table_does_not_take_the_places_of_displays_and_other_tables() -> None:
+    kitchen = Pass(kitchen={"max_streams": 4, "max_streams_of_table": 2, "heartbeat": 0.2})
+    async with cooking(kitchen) as client, contextlib.AsyncExitStack() as stack:
+        pads = []
+        for _ in range(5):
+            pads.append(await stack.enter_async_context(watching(client, "/tables/T1/stream", "pad/T1/1")))
+            await pads[-1].hears("snapshot")
+        for path, token in ((ALL, "kitchen"), ("/tables/T2/stream", "pad/T2/1")):
+            other = await stack.enter_async_context(watching(client, path, token))
+            assert other.status == 200
+            await other.hears("snapshot")
+        for pad in pads[-2:]:
+            await pad.hears("beat")
+        for pad in pads[:-2]:
+            with contextlib.suppress(aiohttp.ClientError):  # broken off, whatever else it had to say
+                assert await pad.hears_no_more()
