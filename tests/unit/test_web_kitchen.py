@@ -283,6 +283,21 @@ async def test_a_worker_that_cannot_read_the_log_says_so_to_its_displays() -> No
         assert (beat["current"], beat["behind"]) == (False, 3.0)
 
 
+async def test_a_worker_that_cannot_read_the_log_does_not_say_that_a_ticket_is_gone() -> None:
+    kitchen = Pass()
+    ticket = f"o{7:032x}.grill"
+    seen = {"ticket_ids": [ticket]}
+    async with cooking(kitchen) as client:
+        kitchen.behind = 3.0
+        assert (await tap(client, ticket)).status == 503
+        assert (await client.post("/kitchen/seen", "kitchen", json=seen)).status == 503
+        assert (await tap(client, "nonsense.grill")).status == 404
+        kitchen.behind, kitchen.not_ready = 0.0, "the tickets are being read from the log"
+        assert (await tap(client, ticket)).status == 503
+        kitchen.not_ready = None
+        assert (await tap(client, ticket)).status == 404
+
+
 async def test_a_worker_that_is_not_ready_or_full_sends_displays_elsewhere() -> None:
     kitchen = Pass(kitchen={"max_streams": 1})
     async with cooking(kitchen) as client:
