@@ -385,7 +385,7 @@ SERVED: Mapping[str, tuple[Metric, ...]] = {
         *(metric for metric in STREAMS if metric not in (RECOVERY, RECOVERED, CHANGELOG)),
         *(metric for metric in STORES if metric is not REDIS_CALLS),
     ),
-    "kitchen": (*KITCHEN, *STREAMS, COMMANDS_IN_FLIGHT),
+    "kitchen": (*KITCHEN, LIMITED, *STREAMS, COMMANDS_IN_FLIGHT),
     "auditor": AUDIT,
     "monitor": MACHINES,
 }

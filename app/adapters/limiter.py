@@ -19,7 +19,71 @@ def monotonic_ms() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
-class SharedLimiter:
+class LocalLimiter:
+    """The limits of reads and of strangers, which each worker keeps alone: a `Limiter` of one that limits no writes."""
+
+    def __init__(
+        self, settings: Settings, watch: LimitWatch = UNHEARD, clock: Callable[[], int] = monotonic_ms
+    ) -> None:
+        limits = settings.limits
+        self._reads = Quota("source", limits.source_reads_per_minute)
+        self._addresses = Quota("address", limits.address_per_minute)
+        self._readers, self._strangers = Windows(KEYS), Windows(KEYS)
+        self._longest = int(limits.hold_off_max * 1000)
+        self._held_readers, self._held_strangers = HoldOffs(self._longest, KEYS), HoldOffs(self._longest, KEYS)
+        self._watch = watch
+        self._clock = clock
+        self._prefix = os.urandom(6).hex()
+        self._count = 0
+
+    @property
+    def limits_writes(self) -> bool:
+        """Whether tables or tokens are limited."""
+        return False
+
+    async def write(self, sent: Sent) -> Verdict:
+        """Let a request in that would change something."""
+        del sent
+        return Verdict()
+
+    def read(self, token: str) -> Verdict:
+        """Judge a request that reads, by this worker alone."""
+        return self._alone(_name(token), self._reads, self._readers, self._held_readers)
+
+    def stranger(self, address: str) -> Verdict:
+        """Judge a request without a token that holds, by this worker alone."""
+        return self._alone(address, self._addresses, self._strangers, self._held_strangers)
+
+    def accepted(self, verdict: Verdict) -> None:
+        """It was let in without a limit."""
+
+    def give_back(self, verdict: Verdict, *, also_source: bool = False) -> None:
+        """It cost nothing."""
+
+    def _alone(self, key: str, quota: Quota, windows: Windows, holds: HoldOffs) -> Verdict:
+        if not quota.most:
+            return Verdict()
+        now = self._clock()
+        if held := holds.wait(key, now):
+            return self._limited(Verdict("held_off", held, quota, None))
+        window = windows.of(key, now)
+        standing = window.standing(quota, now)
+        if standing.left == 0:
+            return self._limited(Verdict(quota.name, holds.hold(key, standing.reset, now), quota, standing))
+        window.take(self._ticket(), now)
+        return Verdict()
+
+    def _limited(self, verdict: Verdict) -> Verdict:
+        assert verdict.limited
+        self._watch.limited(verdict.limited)
+        return verdict
+
+    def _ticket(self) -> str:
+        self._count += 1
+        return f"{self._prefix}{self._count:x}"
+
+
+class SharedLimiter(LocalLimiter):
     """The limits of the settings: a `Limiter`.
 
     What changes something is judged by Redis, one command an order. What Redis let in counts here, too: so a worker
@@ -35,21 +99,13 @@ class SharedLimiter:
         called: Callable[[bool], None] = lambda _: None,
         clock: Callable[[], int] = monotonic_ms,
     ) -> None:
-        limits = settings.limits
-        self._table = Quota("table", limits.table_per_minute)
-        self._source = Quota("source", limits.source_writes_per_minute)
-        self._reads = Quota("source", limits.source_reads_per_minute)
-        self._addresses = Quota("address", limits.address_per_minute)
+        super().__init__(settings, watch, clock)
+        self._table = Quota("table", settings.limits.table_per_minute)
+        self._source = Quota("source", settings.limits.source_writes_per_minute)
         self._here = Writes(self._table, self._source, KEYS)
-        self._readers, self._strangers = Windows(KEYS), Windows(KEYS)
-        longest = int(limits.hold_off_max * 1000)
-        self._held_writers, self._held_readers, self._held_strangers = (HoldOffs(longest, KEYS) for _ in range(3))
-        self._watch = watch
-        self._clock = clock
+        self._held_writers = HoldOffs(self._longest, KEYS)
         self._redis = RedisBatches(settings.redis_url, settings.redis.timeout, limit_script.ALL, guard, called)
         self._both_until = 0
-        self._prefix = os.urandom(6).hex()
-        self._count = 0
 
     @property
     def limits_writes(self) -> bool:
@@ -73,14 +129,6 @@ class SharedLimiter:
         if judgement.refused == "table":
             return self._limited(Verdict("table", judgement.wait, quota, standing))
         return Verdict("", 0, quota if quota.most else None, standing, ask, judgement.is_known)
-
-    def read(self, token: str) -> Verdict:
-        """Judge a request that reads, by this worker alone."""
-        return self._alone(_name(token), self._reads, self._readers, self._held_readers)
-
-    def stranger(self, address: str) -> Verdict:
-        """Judge a request without a token that holds, by this worker alone."""
-        return self._alone(address, self._addresses, self._strangers, self._held_strangers)
 
     def accepted(self, verdict: Verdict) -> None:
         """The order was accepted, now or before: from now on it is known."""
@@ -114,28 +162,6 @@ class SharedLimiter:
             self._redis.tell(*limit_script.give_back(ask, also_source=here.refused == "source"))
             return here
         return judgement
-
-    def _alone(self, key: str, quota: Quota, windows: Windows, holds: HoldOffs) -> Verdict:
-        if not quota.most:
-            return Verdict()
-        now = self._clock()
-        if held := holds.wait(key, now):
-            return self._limited(Verdict("held_off", held, quota, None))
-        window = windows.of(key, now)
-        standing = window.standing(quota, now)
-        if standing.left == 0:
-            return self._limited(Verdict(quota.name, holds.hold(key, standing.reset, now), quota, standing))
-        window.take(self._ticket(), now)
-        return Verdict()
-
-    def _limited(self, verdict: Verdict) -> Verdict:
-        assert verdict.limited
-        self._watch.limited(verdict.limited)
-        return verdict
-
-    def _ticket(self) -> str:
-        self._count += 1
-        return f"{self._prefix}{self._count:x}"
 
 
 def _name(token: str) -> str:

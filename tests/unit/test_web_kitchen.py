@@ -8,7 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from app.adapters.limiter import LocalLimiter
 from app.messages import CancelOrder, decode_command
+from app.settings import Settings
 from app.web import ticket_streams
 from tests.house import Client, Reply
 from tests.kitchen_pass import Display, Pass, cooking, watching
@@ -272,6 +274,18 @@ async def test_who_may_tap(path: str) -> None:
             assert (await client.post(path, token, json=body)).status == 200, token
         assert (await client.get(path, "kitchen")).status == 405
         assert (await client.post(path, "kitchen", data=b"{" * 70_000)).status == 413
+
+
+async def test_who_asks_without_end_is_refused_and_cooks_go_on() -> None:
+    limits = Settings(limits={"address_per_minute": 3, "source_reads_per_minute": 2})
+    kitchen = Pass(LocalLimiter(limits, clock=lambda: 0))
+    async with cooking(kitchen) as client:
+        order = await kitchen.order()
+        assert [(await client.get(ALL, "forged")).status for _ in range(4)] == [401, 401, 401, 429]
+        assert [(await client.get("/kitchen/stations", "kitchen")).status for _ in range(3)] == [200, 200, 429]
+        assert (await client.get("/kitchen/stations", "manager")).status == 200
+        for version in (1, 2, 3):
+            assert (await tap(client, f"{order}.grill", version)).status == 200
 
 
 async def test_a_worker_that_cannot_read_the_log_says_so_to_its_displays() -> None:
