@@ -1,4 +1,4 @@
-"""What the displays' reader does with a record that it cannot read: it names it, and says what to do."""
+"""What the displays' reader does where it cannot go on: it says so, and names the place."""
 
 from collections.abc import AsyncIterator
 from typing import Any, NoReturn, cast
@@ -27,9 +27,10 @@ class Reader:
 
     def __init__(self, value: bytes) -> None:
         self.value = value
+        self.ends = 8
 
     async def end(self, topic: str, partition: int) -> int:
-        return 8
+        return self.ends
 
     async def batches(self, topic: str, spans: Any) -> AsyncIterator[tuple[int, list[Record]]]:
         yield 2, [Record(7, 1_700_000_000_000, b"T1/o1", self.value)]
@@ -57,3 +58,26 @@ async def test_a_record_that_cannot_be_read_is_named_with_what_to_do(
         await log_of(value)._read_all()
     with pytest.raises(Ended, match=where + what_to_do):
         log_of(value)._arrived(2, [cast("Any", Record(7, 1_700_000_000_000, b"T1/o1", value))])
+
+
+async def test_a_log_that_was_made_anew_is_noticed_and_displays_are_told_until_it_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kitchen_log, "LOOK_SECONDS", 0)
+    reader, board = Reader(b""), Board(PARTITIONS, 100)
+    log = KitchenLog(Settings(), cast("LogReader", reader), board, end)
+    board.begin("id", [8] * PARTITIONS)
+    await log._look()
+    assert log.behind() == 0
+    reader.ends = 3
+    for _ in range(kitchen_log.SHORT_LOOKS - 1):  # a new leader may know less for a moment
+        await log._look()
+        assert log.behind() > 0
+    reader.ends = 8
+    await log._look()
+    assert log.behind() == 0
+    reader.ends = 3
+    for _ in range(kitchen_log.SHORT_LOOKS - 1):
+        await log._look()
+    with pytest.raises(Ended, match="kitchen-orders-changelog/0 ends at offset 3, but was read up to 8"):
+        await log._look()
