@@ -40,6 +40,21 @@ class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _station(name: str) -> str:
+    if name in {".", "..", "all"} or not name.isprintable() or name != name.strip():
+        raise ValueError('it is to be printable, and none of "all", which shows every station, "." and ".."')
+    return name
+
+
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("a station stands twice")
+    return names
+
+
+Station = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_station)]
+
+
 class Restaurant(Group):
     """What the guests know of the house."""
 
@@ -47,7 +62,7 @@ class Restaurant(Group):
     currency: str = Field(default="EUR", pattern="^[A-Z]{3}$", description="ISO 4217; one per deployment")
     time_zone: str = Field(default="Europe/Paris", description="IANA name; the business day follows it")
     business_day_starts: int = Field(default=4, ge=0, le=23, description="local hour; after it a new day is counted")
-    stations: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(
+    stations: Annotated[tuple[Station, ...], AfterValidator(_once)] = Field(
         default=("grill", "fry", "pan", "oven", "cold", "pastry", "bar"),
         min_length=1,
         description="where tickets go; a dish names one of them",
@@ -351,6 +366,11 @@ class Kitchen(Group):
         default=2.0, gt=0.1, le=5, description="s between two signs of life on a stream; displays are stale after 6"
     )
     max_streams: int = Field(default=2000, ge=0, description="displays and pads that follow at one worker; past it 503")
+    max_streams_of_table: int = Field(
+        default=50,
+        ge=1,
+        description="streams of one table at one worker, a phone each of a large party; past it the oldest ends",
+    )
     kept_changes: int = Field(
         default=20_000,
         ge=100,

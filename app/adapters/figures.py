@@ -58,20 +58,28 @@ class OrderFigures:
         self._parts[part].observe(seconds)
 
 
-class LimitFigures:
-    """How requests are limited: a `LimitWatch`; `of_writes`: also those that would change something."""
+class ReadLimitFigures:
+    """How reads and strangers are limited: a `LimitWatch`."""
 
-    def __init__(self, kept: Metrics, *, of_writes: bool = True) -> None:
+    def __init__(self, kept: Metrics) -> None:
         limited = kept.counter(metrics.LIMITED)
         self._limited: dict[str, Counter] = {which: limited.labels(which) for which in get_args(Limited) if which}
-        self._judged: dict[str, Counter] = {}
-        if of_writes:
-            judged = kept.counter(metrics.LIMITS_JUDGED)
-            self._judged = {where: judged.labels(where) for where in ("redis", "here")}
 
     def limited(self, which: Limited) -> None:
         """A request was refused by this limit."""
         self._limited[which].inc()
+
+    def judged(self, where: Literal["redis", "here"]) -> None:
+        """Writes are counted where they are limited."""
+
+
+class LimitFigures(ReadLimitFigures):
+    """How all requests are limited."""
+
+    def __init__(self, kept: Metrics) -> None:
+        super().__init__(kept)
+        judged = kept.counter(metrics.LIMITS_JUDGED)
+        self._judged: dict[str, Counter] = {where: judged.labels(where) for where in ("redis", "here")}
 
     def judged(self, where: Literal["redis", "here"]) -> None:
         """A request that would change something was judged there."""

@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from app.adapters.follower import Followed, Follower
 from app.adapters.librdkafka import link_config
+from app.domain.row import BadRowError
 from app.ports import Fatal, LogReader, UnavailableError
 from app.settings import Settings
 from app.topics import KITCHEN_CHANGELOG
@@ -19,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 0.5
 LOOK_SECONDS = 1.0  # between two looks whether the log has more than was read
+SHORT_LOOKS = 3  # in a row that find a log shorter than what was read: a new leader may be some moments behind
 PATIENCE_SECONDS = 0.02
 ID_SECONDS = 5.0
 ID_LENGTH = 8  # characters of the topic's id: enough to tell it from the one before
@@ -59,6 +61,7 @@ class KitchenLog:
         )
         self.is_read = False
         self._behind_since: float | None = None
+        self._short = 0  # looks in a row
         self._task: asyncio.Task[None] | None = None
 
     def behind(self) -> float:
@@ -91,7 +94,7 @@ class KitchenLog:
                     async for partition, records in self._reader.batches(KITCHEN_CHANGELOG, spans):
                         for record in records:
                             recent = record.time >= since
-                            self._board.take(partition, record.offset, record.key, record.value, is_recent=recent)
+                            self._take(partition, record.offset, record.key, record.value, is_recent=recent)
                         count += len(records)
                 break
             except UnavailableError as error:
@@ -102,23 +105,43 @@ class KitchenLog:
         log.info("displays are up to date", records=count, seconds=round(time.perf_counter() - began, 3))
 
     async def _look(self) -> None:
-        """See whether all that stands in the log was read."""
+        """See whether all that stands in the log was read; one that ends before what was read is another one."""
+        before = list(self._board.next)
         try:
             ends = [await self._reader.end(KITCHEN_CHANGELOG, partition) for partition in self._partitions]
         except UnavailableError:
             is_behind = True
         else:
+            is_short = self._is_short(before, ends)
             await asyncio.sleep(LOOK_SECONDS)  # what came just now is on its way
-            is_behind = any(read < end for read, end in zip(self._board.next, ends, strict=True))
+            is_behind = is_short or any(read < end for read, end in zip(self._board.next, ends, strict=True))
         if not is_behind:
             self._behind_since = None
         elif self._behind_since is None:
             self._behind_since = time.monotonic()
 
+    def _is_short(self, read: Sequence[int], ends: Sequence[int]) -> bool:
+        """Whether the log ends before what was read of it: nothing more would ever come then, and nobody would know."""
+        short = [place for place in zip(self._partitions, read, ends, strict=True) if place[2] < place[1]]
+        self._short = self._short + 1 if short else 0
+        if self._short >= SHORT_LOOKS:
+            partition, offset, end = short[0]
+            self._fatal(
+                f"{KITCHEN_CHANGELOG}/{partition} ends at offset {end}, but was read up to {offset}: the topic was "
+                "made anew or lost data. The worker reads it from its beginning; orders that it lacks are on no display"
+            )
+        return bool(short)
+
     def _arrived(self, partition: int, records: Sequence[Followed]) -> None:
         for record in records:
-            self._board.take(partition, record.offset, record.key or b"", record.value)
+            self._take(partition, record.offset, record.key or b"", record.value)
         self._board.ring()
+
+    def _take(self, partition: int, offset: int, key: bytes, value: bytes | None, *, is_recent: bool = True) -> None:
+        try:
+            self._board.take(partition, offset, key, value, is_recent=is_recent)
+        except BadRowError as error:
+            self._fatal(f"record {offset} of {KITCHEN_CHANGELOG}/{partition} cannot be read: {error}.")
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

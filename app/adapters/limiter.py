@@ -20,7 +20,7 @@ def monotonic_ms() -> int:
 
 
 class LocalLimiter:
-    """The limits that each worker judges alone, of reads and of who has no token: a `Limiter` of no changes."""
+    """The limits of reads and of strangers, which each worker keeps alone: a `Limiter` of one that limits no writes."""
 
     def __init__(
         self, settings: Settings, watch: LimitWatch = UNHEARD, clock: Callable[[], int] = monotonic_ms
@@ -29,8 +29,8 @@ class LocalLimiter:
         self._reads = Quota("source", limits.source_reads_per_minute)
         self._addresses = Quota("address", limits.address_per_minute)
         self._readers, self._strangers = Windows(KEYS), Windows(KEYS)
-        longest = int(limits.hold_off_max * 1000)
-        self._held_readers, self._held_strangers = HoldOffs(longest, KEYS), HoldOffs(longest, KEYS)
+        self._longest = int(limits.hold_off_max * 1000)
+        self._held_readers, self._held_strangers = HoldOffs(self._longest, KEYS), HoldOffs(self._longest, KEYS)
         self._watch = watch
         self._clock = clock
         self._prefix = os.urandom(6).hex()
@@ -42,15 +42,9 @@ class LocalLimiter:
         return False
 
     async def write(self, sent: Sent) -> Verdict:
-        """Judge a request that would change something."""
+        """Let a request in that would change something."""
         del sent
         return Verdict()
-
-    def accepted(self, verdict: Verdict) -> None:
-        """The order was accepted, now or before."""
-
-    def give_back(self, verdict: Verdict, *, also_source: bool = False) -> None:
-        """The request counts no longer."""
 
     def read(self, token: str) -> Verdict:
         """Judge a request that reads, by this worker alone."""
@@ -59,6 +53,12 @@ class LocalLimiter:
     def stranger(self, address: str) -> Verdict:
         """Judge a request without a token that holds, by this worker alone."""
         return self._alone(address, self._addresses, self._strangers, self._held_strangers)
+
+    def accepted(self, verdict: Verdict) -> None:
+        """It was let in without a limit."""
+
+    def give_back(self, verdict: Verdict, *, also_source: bool = False) -> None:
+        """It cost nothing."""
 
     def _alone(self, key: str, quota: Quota, windows: Windows, holds: HoldOffs) -> Verdict:
         if not quota.most:
@@ -100,11 +100,10 @@ class SharedLimiter(LocalLimiter):
         clock: Callable[[], int] = monotonic_ms,
     ) -> None:
         super().__init__(settings, watch, clock)
-        limits = settings.limits
-        self._table = Quota("table", limits.table_per_minute)
-        self._source = Quota("source", limits.source_writes_per_minute)
+        self._table = Quota("table", settings.limits.table_per_minute)
+        self._source = Quota("source", settings.limits.source_writes_per_minute)
         self._here = Writes(self._table, self._source, KEYS)
-        self._held_writers = HoldOffs(int(limits.hold_off_max * 1000), KEYS)
+        self._held_writers = HoldOffs(self._longest, KEYS)
         self._redis = RedisBatches(settings.redis_url, settings.redis.timeout, limit_script.ALL, guard, called)
         self._both_until = 0
 

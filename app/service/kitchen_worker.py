@@ -14,7 +14,7 @@ from app import metrics
 from app.adapters.dead_letters import KafkaDeadLetters
 from app.adapters.edge import KafkaEdge
 from app.adapters.fatal import end_process
-from app.adapters.figures import KitchenFigures, LimitFigures
+from app.adapters.figures import KitchenFigures, ReadLimitFigures
 from app.adapters.kitchen_log import KitchenLog
 from app.adapters.limiter import LocalLimiter
 from app.adapters.link import Link, link_key
@@ -29,7 +29,7 @@ from app.clock import wall_clock
 from app.domain.liveness import Vitals
 from app.domain.tickets import STATES
 from app.metrics import Metrics
-from app.ports import UNLIMITED, UnavailableError
+from app.ports import UNLIMITED, Limiter, UnavailableError
 from app.service.common import MAX_POLL_SECONDS, App, new_app
 from app.service.streams import Streams
 from app.settings import Settings
@@ -65,6 +65,9 @@ class KitchenService:
         self._tasks: list[asyncio.Task[None]] = []
         partitions = settings.kafka.partitions
         self.kept = Metrics()
+        # No cook's tap is limited. Who else asks without end must not take the displays' worker.
+        local = LocalLimiter(settings, ReadLimitFigures(self.kept))
+        self.limiter: Limiter = local if settings.limits.enabled else UNLIMITED
         self.streams = Streams(
             settings,
             self.kept,
@@ -116,9 +119,7 @@ class KitchenService:
             ready=self.not_ready_because,
             checks=self.checks,
             behind=self.log.behind,
-            limiter=LocalLimiter(self.settings, LimitFigures(self.kept, of_writes=False))
-            if self.settings.limits.enabled
-            else UNLIMITED,
+            limiter=self.limiter,
         )
         add_kitchen_routes(app.web.web_app, services)
         app.web.web_app[CROWD].reserved_port = self._port

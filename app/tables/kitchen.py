@@ -57,9 +57,16 @@ def head_of(data: bytes) -> Head:
         BadRowError: it is none of this format.
     """
     if len(data) <= _HEAD.size or data[0] != FORMAT:
-        raise BadRowError(f"no record of the kitchen in format {FORMAT}: {data[:16].hex()}… ({len(data)} bytes)")
+        raise BadRowError(_what_else(data))
     _, flags, offset, placed_at, changed_at = _HEAD.unpack_from(data)
     return Head(flags, offset, placed_at, changed_at)
+
+
+def _what_else(data: bytes) -> str:
+    """What bytes are that are no record of this format, and what to do."""
+    if data and FORMAT < data[0] < 32:
+        return f"a record of format {data[0]}, from a newer version of this program: upgrade this worker"
+    return f"no record of the kitchen: {data[:16].hex()}… ({len(data)} bytes). It was damaged: restore the topic"
 
 
 def order_key(table: str, order_id: str) -> bytes:

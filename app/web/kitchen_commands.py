@@ -93,7 +93,11 @@ class KitchenCommands:
             return refuse(400, describe(error))
 
     async def _table_of(self, order_id: str) -> str | None:
-        """The table of an order, which may be just about to be known here."""
+        """The table of an order, which may be just about to be known here.
+
+        Raises:
+            UnavailableError: this worker does not read the log, and cannot tell; the display would drop the ticket.
+        """
         table = self._board.table_of(order_id)
         try:
             async with asyncio.timeout(KNOWN_SECONDS if is_order_id(order_id) else 0):
@@ -101,6 +105,8 @@ class KitchenCommands:
                     await self._board.bell.wait()
                     table = self._board.table_of(order_id)
         except TimeoutError:
+            if is_order_id(order_id) and (self._services.behind() or self._services.ready() is not None):
+                raise UnavailableError("the order is not known here, where not all has been read") from None
             return None
         return table
 

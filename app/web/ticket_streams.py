@@ -40,6 +40,7 @@ class TicketStreams:
         self._settings = services.settings.kitchen
         self._stations = services.settings.restaurant.stations
         self._followers: dict[asyncio.Transport, str] = {}  # `display` or `pad`
+        self._pads: dict[str, dict[asyncio.Transport, None]] = {}  # those of a table, as they came
         self._is_stopping = False
         self._unseen: tuple[float, bytes] = (-1.0, b"{}")  # when it was looked at, and what was found
 
@@ -69,7 +70,7 @@ class TicketStreams:
         def select(entry: Entry) -> Sequence[bytes]:
             return [event for at, event in _told(entry) if station in (ALL, at)]
 
-        return await self._follow(request, "display", select, lambda: self._snapshot(station), self._display_beat)
+        return await self._follow(request, "", select, lambda: self._snapshot(station), self._display_beat)
 
     async def table(self, request: web.Request) -> web.StreamResponse:
         """How the orders of a table's session stand."""
@@ -100,11 +101,11 @@ class TicketStreams:
             order = decode_order(entry.after)
             return [_event(b"order", encode_order_state(order))] if order.session == session else ()
 
-        def is_over() -> bool:
+        def has_ended() -> bool:
             return self._has_ended(table, session)
 
         return await self._follow(
-            request, "pad", select, lambda: self._table_snapshot(table, session), self._pad_beat, is_over
+            request, table, select, lambda: self._table_snapshot(table, session), self._pad_beat, has_ended
         )
 
     def _has_ended(self, table: str, session: int) -> bool:
@@ -124,11 +125,11 @@ class TicketStreams:
     async def _follow(
         self,
         request: web.Request,
-        kind: str,
+        table: str,  # empty for a display
         select: Select,
         snapshot: Snapshot,
         beat: Callable[[], bytes],
-        is_over: Callable[[], bool] = lambda: False,
+        has_ended: Callable[[], bool] = lambda: False,
     ) -> web.StreamResponse:
         client = request.transport
         if self._is_stopping or client is None or self._services.ready() is not None:
@@ -136,7 +137,11 @@ class TicketStreams:
         if self._is_full():
             return refuse(503)
         response = new_stream(request)
-        self._followers[client] = kind
+        self._come(client, table)
+
+        def is_over() -> bool:  # a token ends with its time, or with its key: so does what was opened with it
+            return has_ended() or holder(self._services, request) is None
+
         try:
             await response.prepare(request)
             if request.method != hdrs.METH_HEAD:
@@ -144,8 +149,30 @@ class TicketStreams:
         except (ConnectionResetError, TimeoutError):
             client.abort()
         finally:
-            self._followers.pop(client, None)
+            self._leave(client, table)
         return response
+
+    def _come(self, client: asyncio.Transport, table: str) -> None:
+        """Note a follower; where its table has too many, the oldest makes room, which has often hung up long ago.
+
+        One table shall not take the places of the displays and of all other tables.
+        """
+        self._followers[client] = "pad" if table else "display"
+        if not table:
+            return
+        pads = self._pads.setdefault(table, {})
+        pads[client] = None
+        while len(pads) > self._settings.max_streams_of_table:
+            oldest = next(iter(pads))
+            self._leave(oldest, table)
+            oldest.abort()
+
+    def _leave(self, client: asyncio.Transport, table: str) -> None:
+        self._followers.pop(client, None)
+        if (pads := self._pads.get(table)) is not None:
+            pads.pop(client, None)
+            if not pads:
+                del self._pads[table]
 
     async def _tell(
         self,
@@ -175,6 +202,8 @@ class TicketStreams:
                     return
                 await asyncio.sleep(PAUSE_SECONDS)
             if loop.time() >= next_beat:
+                if is_over():
+                    return
                 await write(response, beat())
                 next_beat = loop.time() + self._settings.heartbeat
             if cursor.is_behind:

@@ -1,4 +1,4 @@
-"""Which events a repair appends again: those of young orders that stand in Cassandra alone."""
+"""What a repair appends again: young orders that stand in Cassandra alone, and those without tickets."""
 
 import time
 from collections.abc import Iterator
@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from app.audit import repair
+from app.audit.orders import Place
 from app.messages import OrderPlaced, encode
 from app.settings import Settings
-from app.topics import DAY_MS, ORDER_EVENTS
+from app.topics import DAY_MS, KITCHEN_COMMANDS, KITCHEN_TICKETS, ORDER_EVENTS
+from tests.kitchen_told import messages, placed
 
 NOW_MS = int(time.time() * 1000)
 
@@ -28,8 +30,13 @@ class Kafka:
         self.appended: list[tuple[str, bytes, bytes | None]] = []
 
     def read(self) -> Iterator[Any]:
-        for value in self.values:
-            yield SimpleNamespace(key=lambda: b"T1", value=lambda value=value: value)
+        for number, value in enumerate(self.values):
+            yield SimpleNamespace(
+                key=lambda: b"T1", value=lambda value=value: value, partition=lambda: 0, offset=lambda at=number: at
+            )
+
+    def ends(self) -> None:
+        """Nobody asks where they are."""
 
     def append(self, topic: str, value: bytes, *, key: bytes | None = None, partition: int = -1) -> None:
         assert partition == -1  # its key tells which
@@ -49,3 +56,19 @@ def test_young_orders_that_stand_in_cassandra_alone_are_appended(monkeypatch: py
     assert kafka.appended == [
         (ORDER_EVENTS, encode(order(version, days)), b"T1") for version, days in ((3, 0), (4, 29))
     ]
+
+
+def test_orders_that_were_copied_for_the_kitchen_and_have_no_ticket_are_appended_to_its_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decided, lost, to_come = (placed(Place("T1", 1, version)) for version in (1, 2, 3))
+    topics = {
+        ORDER_EVENTS: Kafka(encode(decided), b"no event", encode(lost), encode(to_come)),
+        KITCHEN_TICKETS: Kafka(*messages(decided), b"no ticket"),
+    }
+    appended = Kafka()
+    monkeypatch.setattr(repair, "Topic", lambda _, name: topics[name])
+    monkeypatch.setattr(repair, "Group", lambda *_: SimpleNamespace(committed=lambda _: {0: 3}))
+    monkeypatch.setattr(repair, "_Appender", lambda _: appended)
+    assert repair.append_lost_copies(Settings()) == 1
+    assert appended.appended == [(KITCHEN_COMMANDS, encode(lost), b"T1")]

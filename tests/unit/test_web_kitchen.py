@@ -1,12 +1,16 @@
 """The kitchen's views: streams of displays and pads, taps of cooks, receipts, and who may do what."""
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
+import aiohttp
 import pytest
 
+from app.adapters.limiter import LocalLimiter
 from app.messages import CancelOrder, decode_command
+from app.settings import Settings
 from app.web import ticket_streams
 from tests.house import Client, Reply
 from tests.kitchen_pass import Display, Pass, cooking, watching
@@ -272,6 +276,18 @@ async def test_who_may_tap(path: str) -> None:
         assert (await client.post(path, "kitchen", data=b"{" * 70_000)).status == 413
 
 
+async def test_who_asks_without_end_is_refused_and_cooks_go_on() -> None:
+    limits = Settings(limits={"address_per_minute": 3, "source_reads_per_minute": 2})
+    kitchen = Pass(LocalLimiter(limits, clock=lambda: 0))
+    async with cooking(kitchen) as client:
+        order = await kitchen.order()
+        assert [(await client.get(ALL, "forged")).status for _ in range(4)] == [401, 401, 401, 429]
+        assert [(await client.get("/kitchen/stations", "kitchen")).status for _ in range(3)] == [200, 200, 429]
+        assert (await client.get("/kitchen/stations", "manager")).status == 200
+        for version in (1, 2, 3):
+            assert (await tap(client, f"{order}.grill", version)).status == 200
+
+
 async def test_a_worker_that_cannot_read_the_log_says_so_to_its_displays() -> None:
     kitchen = Pass(kitchen={"heartbeat": 0.2})
     async with cooking(kitchen) as client, watching(client, ALL) as display:
@@ -279,6 +295,21 @@ async def test_a_worker_that_cannot_read_the_log_says_so_to_its_displays() -> No
         kitchen.behind = 3.0
         beat = data(await display.hears("beat"))
         assert (beat["current"], beat["behind"]) == (False, 3.0)
+
+
+async def test_a_worker_that_cannot_read_the_log_does_not_say_that_a_ticket_is_gone() -> None:
+    kitchen = Pass()
+    ticket = f"o{7:032x}.grill"
+    seen = {"ticket_ids": [ticket]}
+    async with cooking(kitchen) as client:
+        kitchen.behind = 3.0
+        assert (await tap(client, ticket)).status == 503
+        assert (await client.post("/kitchen/seen", "kitchen", json=seen)).status == 503
+        assert (await tap(client, "nonsense.grill")).status == 404
+        kitchen.behind, kitchen.not_ready = 0.0, "the tickets are being read from the log"
+        assert (await tap(client, ticket)).status == 503
+        kitchen.not_ready = None
+        assert (await tap(client, ticket)).status == 404
 
 
 async def test_a_worker_that_is_not_ready_or_full_sends_displays_elsewhere() -> None:
@@ -291,3 +322,34 @@ async def test_a_worker_that_is_not_ready_or_full_sends_displays_elsewhere() -> 
         async with watching(client, ALL) as display:
             await display.hears("snapshot")
             assert (await client.get(ALL, "kitchen")).status == 503
+
+
+@pytest.mark.parametrize(("path", "token"), [(ALL, "kitchen"), ("/tables/T1/stream", "pad/T1/1")])
+async def test_a_stream_ends_with_the_token_that_opened_it(
+    path: str, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kitchen = Pass(kitchen={"heartbeat": 0.2})
+    async with cooking(kitchen) as client, watching(client, path, token) as display:
+        await display.hears("snapshot")
+        await display.hears("beat")
+        monkeypatch.setattr(kitchen.services.tokens, "verify", lambda _: None)  # it has expired, or its key was retired
+        assert await display.hears_no_more()
+        assert (await client.get(path, token)).status == 401
+
+
+async def test_one_table_does_not_take_the_places_of_displays_and_other_tables() -> None:
+    kitchen = Pass(kitchen={"max_streams": 4, "max_streams_of_table": 2, "heartbeat": 0.2})
+    async with cooking(kitchen) as client, contextlib.AsyncExitStack() as stack:
+        pads = []
+        for _ in range(5):
+            pads.append(await stack.enter_async_context(watching(client, "/tables/T1/stream", "pad/T1/1")))
+            await pads[-1].hears("snapshot")
+        for path, token in ((ALL, "kitchen"), ("/tables/T2/stream", "pad/T2/1")):
+            other = await stack.enter_async_context(watching(client, path, token))
+            assert other.status == 200
+            await other.hears("snapshot")
+        for pad in pads[-2:]:
+            await pad.hears("beat")
+        for pad in pads[:-2]:
+            with contextlib.suppress(aiohttp.ClientError):  # broken off, whatever else it had to say
+                assert await pad.hears_no_more()

@@ -96,6 +96,7 @@ class Display {
       try {
         const answer = await this.token.fetch("/kitchen/stations", { signal: AbortSignal.timeout(5000) });
         if (answer.status === 401 || answer.status === 403) return this.deny(answer.status);
+        if (!answer.ok) throw new Error(`stations: ${answer.status}`); // a refusal is JSON, too
         this.stations = (await answer.json()).stations;
       } catch {
         await new Promise((resolve) => setTimeout(resolve, pause(attempt)));
