@@ -24,6 +24,7 @@ from app.adapters.librdkafka import ANSWER_SECONDS
 from app.ports import Fatal
 from app.settings import Settings
 
+NOWHERE = -1
 MAX_BATCHES_WAITING = 16  # before an agent; more wait in Kafka
 WAIT_SECONDS = 0.002  # until an agent that is behind is looked at again
 RESUME_SECONDS = 0.01  # until it is looked again whether partitions may be read
@@ -121,6 +122,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.is_revoked = False  # between a revocation and the next assignment
+        self._knows_places = False  # the partitions were sought since they were assigned
         self._done: dict[TP, int] = {}
         self._began: dict[TP, int] = {}  # the first record that was handed over
 
@@ -152,7 +154,14 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         self._forget()
         await super().on_partitions_assigned(assigned, generation_id)
 
+    async def perform_seek(self) -> None:
+        """Go back to what was committed."""
+        was_revoked = self.is_revoked
+        await super().perform_seek()
+        self._knows_places = not (was_revoked or self.is_revoked)
+
     def _forget(self) -> None:
+        self._knows_places = False
         # All partitions: Faust's assignor takes each away before it gives any.
         self._done.clear()
         self._began.clear()
@@ -206,7 +215,9 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
             for record in fresh:
                 await self.callback(self._to_message(tp, record))
             self._read_offset[tp] = fresh[-1].offset + 1
-        elif (due := await self._missed(tp, fresh[0].offset)) is not None:
+        elif (due := await self._missed(tp, fresh[0].offset)) == NOWHERE:
+            return
+        elif due is not None:
             self.log.warning("%r: %r is due, and %r came: read anew from there", tp, due, fresh[0].offset)
             await self.seek(tp, due)
         else:
@@ -218,6 +229,8 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
     async def _missed(self, tp: TP, offset: int) -> int | None:
         """The offset that is due in the place of this one; None where it is the right one.
 
+        NOWHERE: it is not known yet, since the partitions are about to be sought, which brings this one again.
+
         A fetch may be under way while the partitions are assigned anew and sought. What it brings is of before, and
         stands behind what was committed; taken, it would have all in between passed over, and committed as done. Only
         what has left the log by its age is missing there. Can go when Faust fetches anew after it has sought.
@@ -225,6 +238,8 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         read = self._read_offset[tp]
         if offset == read:
             return None
+        if not self._knows_places:
+            return NOWHERE
         due = max(read or 0, (await self.earliest_offsets(tp))[tp])
         return due if offset > due else None
 

@@ -62,7 +62,8 @@ class Bench:
             self._callback, on_partitions_revoked=self._nothing, on_partitions_assigned=self._nothing
         )
         self.consumer._wait_next_records = self._wait_next_records
-        self.consumer.perform_seek = self._seek
+        self.consumer.seek_to_committed = self._seek
+        self.consumer._knows_places = True  # as if its partitions were assigned and sought
         self.consumer.seek = self._seek_to
         self.consumer.earliest_offsets = self._earliest
         self.earliest: int | None = None  # None: wherever the first record that is fetched stands
@@ -74,8 +75,9 @@ class Bench:
     async def _callback(self, message: Any) -> None:
         self.called.append(message.offset)
 
-    async def _seek(self) -> None:
+    async def _seek(self) -> dict[TP, int]:
         self.seeks += 1
+        return {}
 
     async def _seek_to(self, tp: TP, offset: int) -> None:
         self.sought.append((tp, offset))
@@ -265,7 +267,6 @@ def following(app: App, new_bench: Callable[..., Bench]) -> Any:
         return {HERE: 7}
 
     consumer.seek_to_committed = seek
-    del consumer.perform_seek  # the bench's own
     consumer.stop_flow()
     consumer._set_active_tps({HERE, CHANGELOG})
     consumer.pause_partitions({HERE, CHANGELOG})
@@ -377,3 +378,17 @@ async def test_what_has_left_the_log_by_its_age_is_not_waited_for(bench: Bench) 
     bench.consumer._read_offset[HERE] = 20
     await bench.fetch(50, 51)
     assert (bench.handed_over, bench.sought) == ([[50, 51]], [])
+
+
+async def test_before_its_partitions_are_sought_nothing_is_handed_over(bench: Bench) -> None:
+    consumer, bench.earliest = bench.consumer, 0
+    await consumer.on_partitions_revoked({HERE})
+    await consumer.on_partitions_assigned({HERE}, 0)
+    await bench.fetch(589, 590)  # the changelogs are being read, and this is of no use yet
+    assert (bench.handed_over, bench.sought) == ([], [])
+    await consumer.perform_seek()
+    consumer._read_offset[HERE] = 589  # as the broker told
+    await bench.fetch(591)
+    assert (bench.handed_over, bench.sought) == ([], [(HERE, 589)])
+    await bench.fetch(589, 590, 591)
+    assert bench.handed_over == [[589, 590, 591]]
