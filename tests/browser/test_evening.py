@@ -4,10 +4,10 @@ import signal
 import uuid
 
 import pytest
-from tests.browser.pad import Pad, eventually
 
 from tests.browser.conftest import NewBrowser
 from tests.browser.kitchen import Screen
+from tests.browser.pad import Pad
 from tests.chromium import Browser
 from tests.stack import Stack
 
@@ -25,10 +25,9 @@ def display(page: Browser, link: str) -> Screen:
 def order(pad: Pad, dish: str) -> str:
     """What a guest does; the id of the grill's ticket."""
     before = len(pad.orders())
-    pad.tap("#to-menu" if pad.all("#to-menu")[0].is_displayed() else "#to-basket")
     pad.add(dish)
     pad.send()
-    eventually(lambda: len(pad.orders()) > before, "the order is not shown")
+    pad.page.wait(lambda: len(pad.orders()) > before, "the order is not shown")
     return f"{pad.orders()[0][0]}.grill"
 
 
@@ -40,7 +39,7 @@ def of_table(screen: Screen, ticket_ids: list[str]) -> list[tuple[str, str, str]
 def test_a_guest_and_two_cooks_see_the_same_whatever_happens(stack: Stack, browser: NewBrowser) -> None:
     table = f"E-{uuid.uuid4().hex[:8]}"
     url, _, token = stack.command("token", table, "--link").split()[1].partition("/pad#token=")
-    pad = Pad(browser(1280, 800).driver, url, table, token).open()
+    pad = Pad(browser(1280, 800), url, table, token).open()
     link = stack.command("token", "--role", "kitchen", "--name", "anna", "--link").strip()
     here, there = browser(1024, 600), browser(1280, 720)
     one, other = display(here, link), display(there, link)
@@ -83,7 +82,7 @@ def test_a_guest_and_two_cooks_see_the_same_whatever_happens(stack: Stack, brows
     # The guest cancels what no cook has begun; the cooks are told until one has heard it.
     pad.tap(f'[data-order="{third.partition(".")[0]}"] button', "Cancel this order")
     pad.tap("#ask-yes")
-    eventually(lambda: (third.partition(".")[0], "cancelled") in pad.orders(), "it is not cancelled")
+    pad.page.wait(lambda: (third.partition(".")[0], "cancelled") in pad.orders(), "it is not cancelled")
     for screen in (one, other):
         screen.find(third, "voided")
     other.tap(third, ".bump", "voided")

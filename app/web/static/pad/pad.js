@@ -41,6 +41,7 @@ class Pad {
   #view = "menu";
   #feed = null; // of the menu, in the guest's language
   #isShowing = false;
+  #ended = null; // why, where nothing can be done here any more
 
   constructor(house, token) {
     const { table, session } = token.claims;
@@ -119,6 +120,11 @@ class Pad {
   #switchTo(language) {
     write(LANGUAGE, language);
     this.speak(language);
+    if (this.#ended) {
+      this.#showLanguages();
+      lock(this.#ended, this, this.state.outbox !== null);
+      return;
+    }
     this.#follow();
     this.show();
   }
@@ -151,8 +157,11 @@ class Pad {
   }
 
   decide(change) {
+    const before = this.state.outbox;
     this.write(change(this.state));
     this.sender.wake();
+    // What was taken back may have arrived: the table's orders tell.
+    if (before?.open && !this.state.outbox) this.tableFeed.refresh();
   }
 
   readNews() {
@@ -249,6 +258,8 @@ class Pad {
   }
 
   #end(why) {
+    if (this.#ended) return;
+    this.#ended = why;
     this.tableFeed.stop();
     this.sender.stop();
     this.#feed.stop();
@@ -278,7 +289,7 @@ class Pad {
     this.#isShowing = true;
     queueMicrotask(() => {
       this.#isShowing = false;
-      if (!byId("main").hidden) this.#show();
+      if (!this.#ended) this.#show();
     });
   }
 
