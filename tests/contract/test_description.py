@@ -66,5 +66,5 @@ def test_what_the_description_promises_is_kept(
         print(f"\ndescription as {who}: calls={cases['generated']} failures={cases['unique_failures']}", end="")
     assert not report["failures"], report["text"]
     assert not report["errors"], report["text"]
-    assert report["operations"]["tested"] == report["operations"]["total"]
-    assert cases["generated"] > 50  # on a machine that is busy with other things; else hundreds
+    # Hundreds of calls where the machine has nothing else to do; here it may have.
+    assert cases["generated"] >= report["operations"]["tested"] == report["operations"]["total"]
