@@ -146,7 +146,8 @@ def acknowledged(stack: Stack) -> int:
     topic = Topic(stack.settings.kafka_bootstrap, TABLES_CHANGELOG)
     try:
         for message in topic.read():
-            rows[message.key()] = newer(rows.get(message.key()), Row.decode(message.value()))
+            if message.value() is not None:
+                rows[message.key()] = newer(rows.get(message.key()), Row.decode(message.value()))
     finally:
         topic.close()
     return sum(row.placed for row in rows.values())
