@@ -33,14 +33,17 @@ status: $(VENV)/installed ## what runs, and whether it is ready
 clean: $(VENV)/installed ## delete the state of a stack that is down
 	@$(STACK) clean
 
-.PHONY: test test-alone test-stack test-shared test-own lint types layers
-# Two kinds of tests at the same time: those on a stack wait more than they work.
-SIDE_BY_SIDE = @$(MAKE) --jobs=2 --output-sync=target --no-print-directory
+.PHONY: test test-alone test-pages test-stack test-shared test-own lint types layers
+# All kinds of tests at the same time: those on a stack wait more than they work.
+SIDE_BY_SIDE = @$(MAKE) --jobs=3 --output-sync=target --no-print-directory
 test: lint types layers ## lint, types, layers and all tests, those on a stack on some of their own
 	$(SIDE_BY_SIDE) test-alone test-shared test-own
 
 test-alone: $(VENV)/installed ## the tests that need no servers
-	$(PY) -m pytest -p no:cacheprovider -m "not stack"
+	$(PY) -m pytest -p no:cacheprovider -m "not stack and (short or not pages)"
+
+test-pages: $(VENV)/installed ## every case of the pages in a browser, some minutes; the gate takes the main ones
+	$(PY) -m pytest -p no:cacheprovider -m pages
 
 test-stack: ## the tests on real servers
 	$(SIDE_BY_SIDE) test-shared test-own

@@ -10,6 +10,8 @@ from tests.browser.conftest import NewBrowser
 from tests.browser.kitchen import FRIES, Kitchen, Screen, eventually, of, open_kitchen
 from tests.chromium import Browser
 
+pytestmark = pytest.mark.pages
+
 WATCH = """
 window.kept = [...document.querySelectorAll(".card")];
 window.changed = new Set();
@@ -122,6 +124,7 @@ def test_a_filter_shows_what_fits_and_hides_no_new_ticket_in_silence(page: Brows
 # ── what a cook does ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.short
 def test_a_cook_starts_makes_ready_serves_undoes_and_recalls_by_tap(page: Browser, kitchen: Kitchen) -> None:
     ticket = kitchen.order()
     screen = Screen(page, kitchen.url)
@@ -216,6 +219,7 @@ def test_staff_voids_with_a_reason_and_not_by_one_slip(page: Browser, kitchen: K
 # ── voids ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.short
 def test_a_void_shouts_until_somebody_acknowledges_it(page: Browser, kitchen: Kitchen) -> None:
     ticket, other = kitchen.order("T1"), kitchen.order("T2", age=60)
     screen = Screen(page, kitchen.url)
@@ -292,6 +296,7 @@ def test_a_display_tells_that_another_stations_is_dead(page: Browser) -> None:
 # ── what fails ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("failure", ["offline", "silence"])
 def test_without_a_network_the_cards_stay_and_what_is_tapped_is_done_once_after(
     page: Browser, kitchen: Kitchen, failure: str
@@ -345,6 +350,7 @@ def test_a_server_that_cannot_read_says_so_itself(page: Browser, kitchen: Kitche
 # ── for everybody ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.short
 @pytest.mark.parametrize(("width", "height"), [(1024, 600), (1920, 1080), (390, 844)], ids=["small", "large", "phone"])
 def test_everybody_can_use_it(
     browser: NewBrowser, kitchen: Kitchen, axe: Callable[[Browser], list[str]], width: int, height: int

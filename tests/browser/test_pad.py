@@ -11,6 +11,8 @@ from tests.browser.conftest import NewBrowser
 from tests.browser.pad import Pad, Restaurant, new_table, open_restaurant
 from tests.chromium import Browser
 
+pytestmark = pytest.mark.pages
+
 Axe = Callable[[Browser], list[str]]
 
 
@@ -104,6 +106,7 @@ def test_an_order_is_kept_before_it_goes_out(pad: Pad, house: Restaurant) -> Non
     assert house.wait_for_orders(pad.table)[0].client_order_id == order_id
 
 
+@pytest.mark.short
 def test_a_network_that_is_cut_while_sending_makes_one_order(pad: Pad, house: Restaurant) -> None:
     pad.add("m1")
     pad.listen()
@@ -172,6 +175,7 @@ def test_two_pads_of_a_table_see_each_others_orders(pad: Pad, house: Restaurant,
     house.wait_for_orders(pad.table, 2)  # it was seen: no conflict
 
 
+@pytest.mark.short
 def test_two_pads_that_order_at_once_lose_nothing(pad: Pad, house: Restaurant, browser: NewBrowser) -> None:
     other = beside(pad, browser)
     pad.add("m1")
@@ -221,6 +225,7 @@ def test_a_price_that_changed_in_the_same_moment_is_shown_before_it_is_paid(pad:
     assert house.wait_for_orders(pad.table)[0].total == 1950
 
 
+@pytest.mark.short
 def test_after_a_429_the_seconds_are_counted_and_one_touch_sends(pad: Pad, house: Restaurant) -> None:
     pad.add("m1")
     house.refuse_next(429, "Rate limit", {"Retry-After": "3"})
@@ -321,6 +326,7 @@ def test_nothing_that_is_told_becomes_markup(pad: Pad, house: Restaurant) -> Non
     assert pad.page.find_all("#main b, #main [onerror]") == []
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("size", [(1024, 600), (1280, 800), (390, 844)])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_in_the_way_of_who_sees_or_hears_less(
