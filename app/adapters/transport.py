@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aiokafka.client import ConnectionGroup
@@ -54,12 +55,23 @@ def batch_transport(app: Any, fetching: Fetching) -> Transport:
     return _transport(app, fetching, BatchConsumer)
 
 
-def following_transport(app: Any, fetching: Fetching, settings: Settings, topic: str, fatal: Fatal) -> Transport:
-    """The same with `FollowingConsumer`, whose agents' one topic this is; `fetching` is of the changelogs."""
+def following_transport(
+    app: Any, fetching: Fetching, settings: Settings, topics: Sequence[str], fatal: Fatal
+) -> Transport:
+    """The same with `FollowingConsumer`, whose agents' topics these are; `fetching` is of the changelogs."""
 
     class Following(FollowingConsumer):
-        def _new_follower(self) -> Follower:
-            return Follower(settings, topic, arrived=self._on_followed, has_room=self._has_room, fatal=fatal)
+        def _new_followers(self) -> dict[str, Follower]:
+            return {
+                topic: Follower(
+                    settings,
+                    topic,
+                    arrived=partial(self._on_followed, topic),
+                    has_room=partial(self._has_room, topic),
+                    fatal=fatal,
+                )
+                for topic in topics
+            }
 
     return _transport(app, fetching, Following)
 
@@ -265,9 +277,9 @@ class FollowingConsumer(BatchConsumer):
         self._streams: set[TP] = set()  # what agents may be given
         self._is_sought = False
         super().__init__(*args, **kwargs)
-        self._follower = self._new_follower()
+        self._followers = self._new_followers()
 
-    def _new_follower(self) -> Follower:
+    def _new_followers(self) -> dict[str, Follower]:
         raise NotImplementedError
 
     # ── what Faust says of the partitions ─────────────────────────────────────────────────────────────────────────────
@@ -306,7 +318,9 @@ class FollowingConsumer(BatchConsumer):
         """Go on."""
         super().resume_flow()
         if self._is_sought and self._streams and not self.is_revoked:
-            self._follower.follow({tp.partition: self._read_offset.get(tp) for tp in self._streams})
+            for topic, follower in self._followers.items():
+                places = {tp.partition: self._read_offset.get(tp) for tp in self._streams if tp.topic == topic}
+                follower.follow(places)
 
     def _forget(self) -> None:
         self._unfollow()
@@ -315,7 +329,8 @@ class FollowingConsumer(BatchConsumer):
 
     async def on_stop(self) -> None:
         """End."""
-        await asyncio.to_thread(self._follower.stop)
+        for follower in self._followers.values():
+            await asyncio.to_thread(follower.stop)
         await super().on_stop()
 
     async def verify_all_partitions_active(self) -> None:
@@ -323,7 +338,8 @@ class FollowingConsumer(BatchConsumer):
 
     def _unfollow(self) -> None:
         self._is_sought = False
-        self._follower.follow({})
+        for follower in self._followers.values():
+            follower.follow({})
 
     def _tell_aiokafka(self, what: str, tps: set[TP]) -> None:
         """Have aiokafka fetch or not: what it holds of a partition that nobody reads is memory and requests."""
@@ -339,16 +355,17 @@ class FollowingConsumer(BatchConsumer):
 
     # ── what comes ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _has_room(self) -> bool:
+    def _has_room(self, topic: str) -> bool:
         index = self.app.topics._tp_index
         return all(
             channel.queue.qsize() < MAX_BATCHES_WAITING
             for tp in list(self._streams)
+            if tp.topic == topic
             for channel in list(index.get(tp, ()))
         )
 
-    def _on_followed(self, partition: int, records: Sequence[Any]) -> None:
-        tp = next((tp for tp in self._streams if tp.partition == partition), None)
+    def _on_followed(self, topic: str, partition: int, records: Sequence[Any]) -> None:
+        tp = next((tp for tp in self._streams if (tp.topic, tp.partition) == (topic, partition)), None)
         if tp is not None and self.flow_active:
             self._give(tp, records)
 

@@ -258,10 +258,10 @@ def following(app: App, new_bench: Callable[..., Bench]) -> Any:
     """A following consumer to which HERE and its changelog were assigned, as Faust does it."""
     app.tables._changelogs[CHANGELOG.topic] = None  # type: ignore[attr-defined,assignment]
     settings = Settings()
-    bench = new_bench(following_transport(app, Fetching(1, 20), settings, HERE.topic, end_process))
+    bench = new_bench(following_transport(app, Fetching(1, 20), settings, (HERE.topic,), end_process))
     consumer = bench.consumer
-    assert isinstance(consumer._follower, Follower)
-    consumer._follower = Followings()
+    assert isinstance(consumer._followers[HERE.topic], Follower)
+    consumer._followers = {HERE.topic: Followings()}
 
     async def seek() -> Mapping[TP, int]:
         return {HERE: 7}
@@ -283,26 +283,26 @@ async def resume(consumer: Any) -> None:
 async def test_commands_are_followed_from_the_committed_offset_once_recovery_has_ended(following: Any) -> None:
     following.resume_partitions({CHANGELOG})
     following.resume_flow()
-    assert (following._get_active_partitions(), following._follower.now) == ({CHANGELOG}, {})
+    assert (following._get_active_partitions(), following._followers[HERE.topic].now) == ({CHANGELOG}, {})
     following.pause_partitions({CHANGELOG})
     following.resume_partitions({HERE})
-    assert not any(following._follower.asked)  # not before it is known from where
+    assert not any(following._followers[HERE.topic].asked)  # not before it is known from where
     await following.perform_seek()
     following.resume_flow()
-    assert following._follower.now == {HERE.partition: 7}
+    assert following._followers[HERE.topic].now == {HERE.partition: 7}
     assert not following._get_active_partitions()  # of aiokafka's
 
 
 async def test_what_comes_is_given_to_the_agent_until_the_flow_stops(following: Any) -> None:
     await resume(following)
-    following._on_followed(HERE.partition, [record(HERE, 7), record(HERE, 9)])
+    following._on_followed(HERE.topic, HERE.partition, [record(HERE, 7), record(HERE, 9)])
     assert following.place(HERE) == 7
     assert following._read_offset[HERE] == 10
     assert following.bench.handed_over == [[7, 9]]
     following.stop_flow()
-    assert following._follower.now == {}
-    following._on_followed(HERE.partition, [record(HERE, 10)])
-    following._on_followed(2, [record(TP(HERE.topic, 2), 1)])
+    assert following._followers[HERE.topic].now == {}
+    following._on_followed(HERE.topic, HERE.partition, [record(HERE, 10)])
+    following._on_followed(HERE.topic, 2, [record(TP(HERE.topic, 2), 1)])
     assert following.bench.handed_over == []
 
 
@@ -310,13 +310,13 @@ async def test_after_a_stop_nothing_is_followed_before_it_was_sought_anew(follow
     await resume(following)
     following.stop_flow()
     following.resume_flow()
-    assert following._follower.now == {}
+    assert following._followers[HERE.topic].now == {}
     await following.on_partitions_revoked({HERE})
     following._read_offset[HERE] = 99  # of another assignment
     await following.on_partitions_assigned({HERE}, 2)
     following.pause_partitions({HERE})  # as the app does then
     await resume(following)
-    assert following._follower.now == {HERE.partition: 7}
+    assert following._followers[HERE.topic].now == {HERE.partition: 7}
 
 
 async def test_what_a_recovery_resumes_after_a_revocation_is_not_followed_and_forgotten_at_the_next_assignment(
@@ -324,29 +324,29 @@ async def test_what_a_recovery_resumes_after_a_revocation_is_not_followed_and_fo
 ) -> None:
     other = TP(HERE.topic, 2)
     await resume(following)
-    following._on_followed(HERE.partition, [record(HERE, 7)])
+    following._on_followed(HERE.topic, HERE.partition, [record(HERE, 7)])
     following.done(HERE, 8)
     await following.on_partitions_revoked({HERE})
     following.done(HERE, 8)  # of an agent that does not know yet
     await resume(following)  # Faust's recovery does not, either
-    assert following._follower.now == {}
+    assert following._followers[HERE.topic].now == {}
     await following.on_partitions_assigned({other}, 2)
     assert list(following._filter_tps_with_pending_acks()) == []
     following.pause_partitions({other})
     following.resume_partitions({other})
     await following.perform_seek()
     following.resume_flow()
-    assert following._follower.now == {other.partition: None}
+    assert following._followers[HERE.topic].now == {other.partition: None}
 
 
 async def test_an_agent_that_is_behind_has_no_room(following: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BATCHES_WAITING", 1)
     await resume(following)
-    assert following._has_room()
-    following._on_followed(HERE.partition, [record(HERE, 7)])
-    assert not following._has_room()
+    assert following._has_room(HERE.topic)
+    following._on_followed(HERE.topic, HERE.partition, [record(HERE, 7)])
+    assert not following._has_room(HERE.topic)
     assert following.bench.handed_over == [[7]]
-    assert following._has_room()
+    assert following._has_room(HERE.topic)
 
 
 def test_what_the_following_consumer_hangs_on_is_still_called_so() -> None:
