@@ -10,6 +10,8 @@ import pytest
 from tests.browser.conftest import NewBrowser
 from tests.chromium import Browser
 
+pytestmark = pytest.mark.pages
+
 HEAD = "<!doctype html><html lang=en><head><meta charset=utf-8><title>A page</title><link rel=icon href='data:,'>"
 STREAM = """
 const heard = { count: 0, last: 0, broken: false };

@@ -9,6 +9,8 @@ import pytest
 from tests.browser.kitchen import open_kitchen
 from tests.chromium import Browser
 
+pytestmark = pytest.mark.pages
+
 Run = Callable[..., Any]
 
 TICKETS = """

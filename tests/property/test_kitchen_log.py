@@ -44,7 +44,7 @@ from tests.property.changelog import COMPACTION_LAG, Changelog
 from tests.property.real_worker import Batch, EndedError, RealLane, fatal, faust_app
 
 FACTOR = int(os.environ.get("BISTRO92_PROPERTY_FACTOR", "1"))
-RUNS = 120 * FACTOR
+RUNS = 60 * FACTOR
 STEPS = 220
 TOPICS = (KITCHEN_CHANGELOG, KITCHEN_TICKETS, ORDER_COMMANDS)
 
