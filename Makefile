@@ -33,7 +33,7 @@ status: $(VENV)/installed ## what runs, and whether it is ready
 clean: $(VENV)/installed ## delete the state of a stack that is down
 	@$(STACK) clean
 
-.PHONY: test test-alone test-pages test-stack test-shared test-own lint types layers
+.PHONY: test test-alone test-pages test-long test-stack test-shared test-own lint types layers
 # All kinds of tests at the same time: those on a stack wait more than they work.
 SIDE_BY_SIDE = @$(MAKE) --jobs=3 --output-sync=target --no-print-directory
 test: lint types layers ## lint, types, layers and all tests, those on a stack on some of their own
@@ -49,10 +49,13 @@ test-stack: ## the tests on real servers
 	$(SIDE_BY_SIDE) test-shared test-own
 
 test-shared: $(VENV)/installed ## those of them on the one stack that most share
-	$(PY) -m pytest -m "stack and not own_stack"
+	$(PY) -m pytest -m "stack and not own_stack and not long"
 
 test-own: $(VENV)/installed ## those that need stacks of their own
-	$(PY) -m pytest -m own_stack
+	$(PY) -m pytest -m "own_stack and not long"
+
+test-long: $(VENV)/installed ## what takes long on real servers, and the gate leaves out
+	$(PY) -m pytest -m long
 
 lint: $(VENV)/installed ## style and likely mistakes
 	$(VENV)/bin/ruff check --config config/ruff.toml .

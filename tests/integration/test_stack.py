@@ -116,7 +116,11 @@ def test_up_again_finds_what_runs_and_prints_an_order_that_is_accepted(stack: St
 
 @pytest.mark.parametrize(
     "names",
-    [["redis-1", "auditor-1", "monitor-1"], ["orders-1", "ledger-1", "kitchen-1"], ["cassandra-1", "kafka-1"]],
+    [
+        ["redis-1", "auditor-1", "monitor-1"],
+        ["orders-1", "ledger-1", "kitchen-1"],
+        pytest.param(["cassandra-1", "kafka-1"], marks=pytest.mark.long),
+    ],
     ids=" ".join,
 )
 def test_processes_that_were_killed_are_started_again_and_no_order_is_lost(
@@ -241,6 +245,7 @@ def test_a_taken_port_is_named_with_its_holder_and_nothing_is_started(other_stac
     assert other_stack.processes() == []
 
 
+@pytest.mark.long
 @pytest.mark.own_stack
 def test_a_stack_ends_with_another_process_its_state_survives_and_down_needs_no_supervisor(
     other_stack: Stack, table: str

@@ -17,7 +17,7 @@ from app.bench.tally import Tally
 from app.drill.outcome import tables
 from tests.stack import Stack
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 ORDERS = 200
 CUTS = 15

@@ -6,7 +6,7 @@ from app.bench import recovery
 from app.bench import stack as bench
 from tests.stack import Stack
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 
 def test_a_killed_workers_tables_are_served_from_what_compaction_has_left(stack: Stack) -> None:
