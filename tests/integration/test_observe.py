@@ -21,7 +21,7 @@ from tests.display import Display, display
 from tests.observe import install, queries, rules
 from tests.stack import Stack
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 WITHIN = 90.0  # s; the longest windows are evaluated every 15
 
