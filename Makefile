@@ -34,8 +34,8 @@ clean: $(VENV)/installed ## delete the state of a stack that is down
 	@$(STACK) clean
 
 .PHONY: test test-alone test-pages test-long test-stack test-shared test-own lint types layers
-# All kinds of tests at the same time: those on a stack wait more than they work.
-SIDE_BY_SIDE = @$(MAKE) --jobs=3 --output-sync=target --no-print-directory
+# Two kinds of tests at the same time: those on a stack wait more than they work.
+SIDE_BY_SIDE = @$(MAKE) --jobs=2 --output-sync=target --no-print-directory
 test: lint types layers ## lint, types, layers and all tests, those on a stack on some of their own
 	$(SIDE_BY_SIDE) test-alone test-shared test-own
 
