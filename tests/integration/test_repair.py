@@ -19,7 +19,7 @@ from app.topics import KITCHEN_APP, KITCHEN_COMMANDS, ORDER_EVENTS, all_topics
 from app.topics import Topic as Made
 from tests.stack import Stack
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 
 @pytest.fixture
