@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.stack import Stack
 OPEN = ("new", "seen", "cooking", "ready")
 SEEN_AT_ONCE = 200
 SILENT = 6.0  # s after which a stream is stale
+HANDS = 8  # commands at a time: earlier tests of the same stack may have left thousands of tickets open
 
 
 class Display:
@@ -66,12 +68,16 @@ class Display:
         new = [ticket["ticket_id"] for ticket in tickets if ticket["state"] == "new"]
         for start in range(0, len(new), SEEN_AT_ONCE):
             self._post("/kitchen/seen", {"ticket_ids": new[start : start + SEEN_AT_ONCE]})
-        for ticket in tickets:
-            self.told[ticket["ticket_id"]] = ticket
-            action = "bump" if ticket["state"] in OPEN[1:] else "acknowledge_void"
-            if ticket["state"] in OPEN[1:] or (ticket["state"] == "voided" and not ticket["acknowledged"]):
-                body = {"action": action, "version": ticket["version"], "command_id": uuid.uuid4().hex}
-                self._post(f"/kitchen/tickets/{ticket['ticket_id']}", body)
+        self.told |= {ticket["ticket_id"]: ticket for ticket in tickets}
+        with ThreadPoolExecutor(HANDS) as hands:
+            list(hands.map(self._work_on, tickets))
+
+    def _work_on(self, ticket: dict[str, Any]) -> None:
+        """What comes next for one of them, if anything does."""
+        action = "bump" if ticket["state"] in OPEN[1:] else "acknowledge_void"
+        if action == "bump" or (ticket["state"] == "voided" and not ticket["acknowledged"]):
+            body = {"action": action, "version": ticket["version"], "command_id": uuid.uuid4().hex}
+            self._post(f"/kitchen/tickets/{ticket['ticket_id']}", body)
 
     def _post(self, path: str, body: dict[str, Any]) -> None:
         request = urllib.request.Request(f"{self._url}{path}", json.dumps(body).encode(), self._headers)
@@ -80,6 +86,8 @@ class Display:
                 answer.read()
         except urllib.error.HTTPError as refusal:
             refusal.close()  # somebody was first: the stream tells how it stands
+            if refusal.code >= 500:
+                raise  # not decided: the snapshot of the next connection asks for it again
 
 
 def _events(stream: Any) -> Iterator[tuple[str, dict[str, Any]]]:
