@@ -21,6 +21,7 @@ from app.settings import Settings
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.02  # so late is a new assignment seen; a poll with records returns at once
+MIN_WAIT_MS = 100
 BATCH = 500  # records
 MAX_WAITING = 32  # batches that the event loop has not come to; more wait in librdkafka, and then in Kafka
 COMPLAIN_SECONDS = 10.0
@@ -68,12 +69,14 @@ class Follower:
         arrived: Arrived,
         has_room: Callable[[], bool],
         fatal: Fatal,
+        min_bytes: int = 1,
         patience: float = POLL_SECONDS,
         is_compacted: bool = False,
     ) -> None:
         """While `has_room`, which is called on the thread, is false nothing more is fetched.
 
         Of a topic that `is_compacted` records may be missing: a later one of the same key tells all.
+        The broker answers a fetch once it has `min_bytes`, or when it has waited for MIN_WAIT_MS or `patience`.
         `patience` is how late, in s, a call of `follow` or `stop` may be seen; a short one costs CPU.
         """
         self._patience = patience
@@ -91,7 +94,8 @@ class Follower:
             "check.crcs": True,  # what is damaged is skipped, and missed below
             "log_level": 2,
             # A fetch waits so long at the broker where nothing comes in; new partitions are asked for by the next one.
-            "fetch.wait.max.ms": max(100, int(1000 * patience)),
+            "fetch.wait.max.ms": max(MIN_WAIT_MS, int(1000 * patience)),
+            "fetch.min.bytes": min_bytes,
             "fetch.message.max.bytes": 256 * 1024,  # of each partition; a worker's memory counts
             "queued.max.messages.kbytes": 2048,
             "fetch.queue.backoff.ms": 5,

@@ -25,9 +25,7 @@ from app.adapters.librdkafka import ANSWER_SECONDS
 from app.ports import Fatal
 from app.settings import Settings
 
-NOWHERE = -1
 MAX_BATCHES_WAITING = 16  # before an agent; more wait in Kafka
-WAIT_SECONDS = 0.002  # until an agent that is behind is looked at again
 RESUME_SECONDS = 0.01  # until it is looked again whether partitions may be read
 
 
@@ -45,20 +43,10 @@ PROMPT = Fetching(1, 20)
 PATIENT = Fetching(200_000, 100)
 
 
-def transport(app: Any, fetching: Fetching) -> Transport:
-    """The transport of the app, for its `transport` attribute."""
-    return _transport(app, fetching, Consumer)
-
-
-def batch_transport(app: Any, fetching: Fetching) -> Transport:
-    """The same with `BatchConsumer`: the agents get lists of records, and say themselves how far they are done."""
-    return _transport(app, fetching, BatchConsumer)
-
-
 def following_transport(
     app: Any, fetching: Fetching, settings: Settings, topics: Sequence[str], fatal: Fatal
 ) -> Transport:
-    """The same with `FollowingConsumer`, whose agents' topics these are; `fetching` is of the changelogs."""
+    """The transport of the app, for its `transport` attribute, whose agents listen to these topics."""
 
     class Following(FollowingConsumer):
         def _new_followers(self) -> dict[str, Follower]:
@@ -69,6 +57,8 @@ def following_transport(
                     arrived=partial(self._on_followed, topic),
                     has_room=partial(self._has_room, topic),
                     fatal=fatal,
+                    min_bytes=fetching.min_bytes,
+                    patience=fetching.max_wait_ms / 1000,
                 )
                 for topic in topics
             }
@@ -123,20 +113,33 @@ def give_up_dead_connections(consumer: Any) -> None:
     client.send = bounded
 
 
-class BatchConsumer(Consumer):  # type: ignore[misc]
-    """Hands the agent one event per fetch and partition, whose value is the list of its records.
+class FollowingConsumer(Consumer):  # type: ignore[misc]
+    """Its agents' records come from a `Follower`; aiokafka keeps the group, the commits and the changelogs.
 
-    Faust makes two tasks for each record and keeps a list of acknowledged offsets, in which it looks for holes: a third
-    of a worker's time. Here the agent, which is done with a partition's records in their order, says by `done` from
-    where they would have to be read again, and that is what is committed.
+    The agent gets one event per fetch and partition, whose value is the list of its records. Faust makes two tasks for
+    each record and keeps a list of acknowledged offsets, in which it looks for holes: a third of a worker's time. Here
+    the agent, which is done with a partition's records in their order, says by `done` from where they would have to be
+    read again, and that is what is committed.
+
+    Faust stops the flow, has the partitions sought anew and resumes the flow at each assignment: between a stop and
+    the resumption that comes after a seek nothing is followed, and what was under way at the stop is dropped. Its
+    recovery learns of a rebalance's end, though not of its begin: one that is under way when the partitions are revoked
+    goes on, and resumes them. What was revoked is not followed before the next assignment.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._streams: set[TP] = set()  # what agents may be given
+        self._is_sought = False
         super().__init__(*args, **kwargs)
         self.is_revoked = False  # between a revocation and the next assignment
-        self._knows_places = False  # the partitions were sought since they were assigned
         self._done: dict[TP, int] = {}
         self._began: dict[TP, int] = {}  # the first record that was handed over
+        self._followers = self._new_followers()
+
+    def _new_followers(self) -> dict[str, Follower]:
+        raise NotImplementedError
+
+    # ── how far the agents are ────────────────────────────────────────────────────────────────────────────────────────
 
     def done(self, tp: TP, offset: int) -> None:
         """All records of the partition before this offset are done with."""
@@ -166,17 +169,14 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
         self._forget()
         await super().on_partitions_assigned(assigned, generation_id)
 
-    async def perform_seek(self) -> None:
-        """Go back to what was committed."""
-        was_revoked = self.is_revoked
-        await super().perform_seek()
-        self._knows_places = not (was_revoked or self.is_revoked)
-
     def _forget(self) -> None:
-        self._knows_places = False
         # All partitions: Faust's assignor takes each away before it gives any.
+        self._unfollow()
+        self._streams.clear()
         self._done.clear()
         self._began.clear()
+
+    # ── changelogs, by aiokafka ───────────────────────────────────────────────────────────────────────────────────────
 
     # Can go when Faust hands over batches.
     async def _drain_messages(self, fetcher: Any) -> None:
@@ -190,7 +190,7 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
 
     async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:
         # Faust resumes the flow before it resumes the partitions that it paused for recovery, and sleeps for a second
-        # when it sees none: so long would guests wait whose tables were taken over in a tenth of it.
+        # when it sees none.
         while not self._stopped.is_set():
             if not self.flow_active:
                 await self.wait(self.can_resume_flow)
@@ -215,72 +215,15 @@ class BatchConsumer(Consumer):  # type: ignore[misc]
             tp = TP(topic_partition.topic, topic_partition.partition)
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return
-            if fetched and (active is None or tp in active or tp in self._buffered_partitions):
+            if fetched and self._is_changelog_tp(tp) and (active is None or tp in active):
                 await self.wait_first(self._hand_over(tp, fetched), self.suspend_flow.wait())
 
     async def _hand_over(self, tp: TP, fetched: list[Any]) -> None:
         read = self._read_offset[tp]
-        fresh = fetched if read is None or fetched[0].offset >= read else [r for r in fetched if r.offset >= read]
-        if not fresh:
-            return
-        if self._is_changelog_tp(tp):
-            for record in fresh:
+        for record in fetched:
+            if read is None or record.offset >= read:
                 await self.callback(self._to_message(tp, record))
-            self._read_offset[tp] = fresh[-1].offset + 1
-        elif (due := await self._missed(tp, fresh[0].offset)) == NOWHERE:
-            return
-        elif due is not None:
-            self.log.warning("%r: %r is due, and %r came: read anew from there", tp, due, fresh[0].offset)
-            await self.seek(tp, due)
-        else:
-            for channel in self.app.topics._tp_index[tp]:
-                while channel.queue.qsize() >= MAX_BATCHES_WAITING:  # noqa: ASYNC110 - Faust's queue tells nobody
-                    await asyncio.sleep(WAIT_SECONDS)
-            self._give(tp, fresh)
-
-    async def _missed(self, tp: TP, offset: int) -> int | None:
-        """The offset that is due in the place of this one; None where it is the right one.
-
-        NOWHERE: it is not known yet, since the partitions are about to be sought, which brings this one again.
-
-        A fetch may be under way while the partitions are assigned anew and sought. What it brings is of before, and
-        stands behind what was committed; taken, it would have all in between passed over, and committed as done. Only
-        what has left the log by its age is missing there. Can go when Faust fetches anew after it has sought.
-        """
-        read = self._read_offset[tp]
-        if offset == read:
-            return None
-        if not self._knows_places:
-            return NOWHERE
-        due = max(read or 0, (await self.earliest_offsets(tp))[tp])
-        return due if offset > due else None
-
-    def _give(self, tp: TP, records: Sequence[Any]) -> None:
-        """Give an agent's channel the next records of a partition."""
-        self._began.setdefault(tp, records[0].offset)
-        message = _message(tp, records[-1], self.app.consumer_generation_id)
-        for channel in self.app.topics._tp_index.get(tp, ()):
-            channel.queue.put_nowait(Event(self.app, None, records, {}, message))
-        self._read_offset[tp] = records[-1].offset + 1
-
-
-class FollowingConsumer(BatchConsumer):
-    """Its agents' records come from a `Follower`; aiokafka keeps the group, the commits and the changelogs.
-
-    Faust stops the flow, has the partitions sought anew and resumes the flow at each assignment: between a stop and
-    the resumption that comes after a seek nothing is followed, and what was under way at the stop is dropped. Its
-    recovery learns of a rebalance's end, though not of its begin: one that is under way when the partitions are revoked
-    goes on, and resumes them. What was revoked is not followed before the next assignment.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._streams: set[TP] = set()  # what agents may be given
-        self._is_sought = False
-        super().__init__(*args, **kwargs)
-        self._followers = self._new_followers()
-
-    def _new_followers(self) -> dict[str, Follower]:
-        raise NotImplementedError
+        self._read_offset[tp] = max(read or 0, fetched[-1].offset + 1)
 
     # ── what Faust says of the partitions ─────────────────────────────────────────────────────────────────────────────
 
@@ -321,11 +264,6 @@ class FollowingConsumer(BatchConsumer):
             for topic, follower in self._followers.items():
                 places = {tp.partition: self._read_offset.get(tp) for tp in self._streams if tp.topic == topic}
                 follower.follow(places)
-
-    def _forget(self) -> None:
-        self._unfollow()
-        self._streams.clear()
-        super()._forget()
 
     async def on_stop(self) -> None:
         """End."""
@@ -368,6 +306,14 @@ class FollowingConsumer(BatchConsumer):
         tp = next((tp for tp in self._streams if (tp.topic, tp.partition) == (topic, partition)), None)
         if tp is not None and self.flow_active:
             self._give(tp, records)
+
+    def _give(self, tp: TP, records: Sequence[Any]) -> None:
+        """Give an agent's channel the next records of a partition."""
+        self._began.setdefault(tp, records[0].offset)
+        message = _message(tp, records[-1], self.app.consumer_generation_id)
+        for channel in self.app.topics._tp_index.get(tp, ()):
+            channel.queue.put_nowait(Event(self.app, None, records, {}, message))
+        self._read_offset[tp] = records[-1].offset + 1
 
 
 def _message(tp: TP, last: Any, generation: int) -> ConsumerMessage:

@@ -14,7 +14,7 @@ from app.adapters.fatal import end_process
 from app.adapters.figures import LedgerFigures, StoreFigures
 from app.adapters.journal import journal_of
 from app.adapters.order_writer import CassandraOrderWriter
-from app.adapters.transport import PATIENT, batch_transport
+from app.adapters.transport import PATIENT, following_transport
 from app.adapters.watchdog import KafkaEnds, Watchdog, limits
 from app.agents.ledger import LedgerAgent
 from app.domain.liveness import Vitals
@@ -45,7 +45,7 @@ class LedgerService:
             port=settings.ports.of("ledger", index),
             broker_max_poll_interval=MAX_POLL_SECONDS,
         )
-        self.app.transport = batch_transport(self.app, PATIENT)
+        self.app.transport = following_transport(self.app, PATIENT, settings, (ORDER_EVENTS,), end_process)
         kept = Metrics()
         self.streams = Streams(
             settings,

@@ -12,7 +12,7 @@ from faust.types import TP
 from app.adapters import transport as module
 from app.adapters.fatal import end_process
 from app.adapters.follower import Follower
-from app.adapters.transport import Fetching, batch_transport, following_transport, transport
+from app.adapters.transport import PROMPT, Fetching, following_transport
 from app.service.common import App, new_app
 from app.settings import Settings
 
@@ -30,7 +30,7 @@ def new_bench(app: App) -> Iterator[Callable[..., "Bench"]]:
     benches: list[Bench] = []
 
     def new(transport: Any = None) -> Bench:
-        benches.append(Bench(app, transport or batch_transport(app, Fetching(1, 20))))
+        benches.append(Bench(app, transport or ours(app)))
         return benches[-1]
 
     yield new
@@ -41,6 +41,10 @@ def new_bench(app: App) -> Iterator[Callable[..., "Bench"]]:
 @pytest.fixture
 def bench(new_bench: Callable[..., "Bench"]) -> "Bench":
     return new_bench()
+
+
+def ours(app: App, fetching: Fetching = PROMPT) -> Any:
+    return following_transport(app, fetching, Settings(), (HERE.topic,), end_process)
 
 
 class Channel:
@@ -63,11 +67,6 @@ class Bench:
         )
         self.consumer._wait_next_records = self._wait_next_records
         self.consumer.seek_to_committed = self._seek
-        self.consumer._knows_places = True  # as if its partitions were assigned and sought
-        self.consumer.seek = self._seek_to
-        self.consumer.earliest_offsets = self._earliest
-        self.earliest: int | None = None  # None: wherever the first record that is fetched stands
-        self.sought: list[tuple[TP, int]] = []
         app.topics._tp_index[HERE] = {self.channel}  # type: ignore[attr-defined]
 
     async def _nothing(self, *_: Any) -> None: ...
@@ -79,17 +78,10 @@ class Bench:
         self.seeks += 1
         return {}
 
-    async def _seek_to(self, tp: TP, offset: int) -> None:
-        self.sought.append((tp, offset))
-        self.consumer._read_offset[tp] = offset or None
-
-    async def _earliest(self, tp: TP) -> dict[TP, int]:
-        return {tp: 2**62 if self.earliest is None else self.earliest}
-
     async def _wait_next_records(self, timeout: float) -> Any:
         return self.fetched.pop(0)
 
-    async def fetch(self, *offsets: int, tp: TP = HERE) -> None:
+    async def fetch(self, *offsets: int, tp: TP = CHANGELOG) -> None:
         self.fetched.append(({tp: [record(tp, offset) for offset in offsets]}, None))
         await self.consumer._drain()
 
@@ -116,24 +108,17 @@ def record(tp: TP, offset: int) -> Any:
 
 
 async def test_a_fetch_waits_as_long_as_we_say(app: App, new_bench: Callable[..., Bench]) -> None:
-    def of(transport: Any) -> Any:
-        created = new_bench(transport).consumer._thread._create_worker_consumer(transport)
+    def of(consumer: Any, transport: Any) -> Any:
+        created = consumer._thread._create_worker_consumer(transport)
         created._closed = True  # it never began
         return created
 
-    theirs, ours = of(Transport(app.conf.broker_consumer, app)), of(transport(app, Fetching(7, 33)))
+    stock, patient = Transport(app.conf.broker_consumer, app), ours(app, Fetching(7, 330))
+    theirs, consumer = of(new_bench(stock).consumer, stock), new_bench(patient).consumer
     assert (theirs._fetch_min_bytes, theirs._fetch_max_wait_ms) == (1, 1500)  # else Faust has changed: look again
-    assert (ours._fetch_min_bytes, ours._fetch_max_wait_ms) == (7, 33)
-
-
-async def test_an_agent_gets_what_a_fetch_brought_as_one_event(bench: Bench) -> None:
-    await bench.fetch(5, 6, 8)
-    event = bench.channel.queue.get_nowait()
-    assert [each.offset for each in event.value] == [5, 6, 8]
-    assert (event.message.offset, event.message.tracked) == (8, True)
-    assert not bench.consumer.unacked  # nothing that a stop or a rebalance would wait for
-    await bench.fetch(7, 8, 9)  # after a seek, some of it once more
-    assert bench.handed_over == [[9]]
+    created, follower = of(consumer, patient), consumer._followers[HERE.topic]
+    assert (created._fetch_min_bytes, created._fetch_max_wait_ms) == (7, 330)
+    assert (follower._config["fetch.min.bytes"], follower._config["fetch.wait.max.ms"]) == (7, 330)
 
 
 async def test_only_what_is_done_is_committed_and_nothing_beyond_a_hole(
@@ -171,46 +156,30 @@ async def test_who_loses_a_partition_commits_no_more_of_it(bench: Bench) -> None
 
 async def test_the_changelog_goes_to_recovery_record_by_record(app: App, bench: Bench) -> None:
     app.tables._changelogs[CHANGELOG.topic] = None  # type: ignore[attr-defined,assignment]
-    await bench.fetch(1, 2, tp=CHANGELOG)
-    assert bench.called == [1, 2]
+    await bench.fetch(1, 2)
+    await bench.fetch(2, 3)  # after a seek, some of it once more
+    assert bench.called == [1, 2, 3]
 
 
 async def test_what_was_fetched_for_another_assignment_is_dropped(app: App, bench: Bench) -> None:
+    app.tables._changelogs[CHANGELOG.topic] = None  # type: ignore[attr-defined,assignment]
     bench.consumer.stop_flow()
     await bench.fetch(5)
-    assert (bench.handed_over, bench.seeks) == ([], 1)
+    assert (bench.called, bench.seeks) == ([], 1)
     bench.consumer.resume_flow()
-    bench.fetched.append(({HERE: [record(HERE, 5)]}, {CHANGELOG}))  # paused since
+    bench.fetched.append(({CHANGELOG: [record(CHANGELOG, 5)]}, {HERE}))  # paused since
     await bench.consumer._drain()
-    assert bench.handed_over == []
+    assert bench.called == []
 
     async def hand_over_and_rebalance(tp: TP, fetched: Any) -> None:
         app.consumer_generation_id += 1
         await real(tp, fetched)
 
     real, bench.consumer._hand_over = bench.consumer._hand_over, hand_over_and_rebalance
-    other = TP(HERE.topic, 2)
-    app.topics._tp_index[other] = {bench.channel}  # type: ignore[attr-defined]
-    bench.fetched.append(({HERE: [record(HERE, 5)], other: [record(other, 6)]}, None))
+    other = TP(CHANGELOG.topic, 2)
+    bench.fetched.append(({CHANGELOG: [record(CHANGELOG, 5)], other: [record(other, 6)]}, None))
     await bench.consumer._drain()
-    assert bench.handed_over == [[5]]  # the second partition's records are of the assignment before
-
-
-async def test_an_agent_that_is_behind_holds_the_fetches_up_until_the_flow_stops(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MAX_BATCHES_WAITING", 1)
-    await bench.fetch(5)
-    waiting = asyncio.create_task(bench.fetch(6))
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert not waiting.done()
-    bench.consumer.stop_flow()  # a rebalance does not wait for it
-    await waiting
-    assert bench.handed_over == [[5]]
-    bench.consumer.resume_flow()
-    await bench.fetch(6)
-    assert bench.handed_over == [[6]]
+    assert bench.called == [5]  # the second partition's records are of the assignment before
 
 
 @pytest.mark.parametrize(
@@ -298,7 +267,10 @@ async def test_what_comes_is_given_to_the_agent_until_the_flow_stops(following: 
     following._on_followed(HERE.topic, HERE.partition, [record(HERE, 7), record(HERE, 9)])
     assert following.place(HERE) == 7
     assert following._read_offset[HERE] == 10
-    assert following.bench.handed_over == [[7, 9]]
+    assert not following.unacked  # nothing that a stop or a rebalance would wait for
+    event = following.bench.channel.queue.get_nowait()  # one for all
+    assert [each.offset for each in event.value] == [7, 9]
+    assert (event.message.offset, event.message.tracked) == (9, True)
     following.stop_flow()
     assert following._followers[HERE.topic].now == {}
     following._on_followed(HERE.topic, HERE.partition, [record(HERE, 10)])
@@ -353,42 +325,3 @@ def test_what_the_following_consumer_hangs_on_is_still_called_so() -> None:
     partitions = ("_set_active_tps", "pause_partitions", "resume_partitions", "verify_all_partitions_active")
     for name in (*partitions, "stop_flow", "resume_flow", "perform_seek"):
         assert hasattr(Consumer, name)
-
-
-async def test_a_fetch_of_before_the_seek_passes_nothing_over(bench: Bench) -> None:
-    consumer, bench.earliest = bench.consumer, 0
-    consumer._read_offset[HERE] = 1213  # sought to what was committed
-    await bench.fetch(1221, 1222)  # it was under way meanwhile
-    assert bench.handed_over == []
-    assert bench.sought == [(HERE, 1213)]
-    await bench.fetch(1213, 1214)
-    assert bench.handed_over == [[1213, 1214]]
-
-
-async def test_nor_does_it_where_nothing_was_ever_committed(bench: Bench) -> None:
-    bench.earliest = 3
-    await bench.fetch(8, 9)
-    assert (bench.handed_over, bench.sought) == ([], [(HERE, 3)])
-    await bench.fetch(3, 4)
-    assert bench.handed_over == [[3, 4]]
-
-
-async def test_what_has_left_the_log_by_its_age_is_not_waited_for(bench: Bench) -> None:
-    bench.earliest = 50
-    bench.consumer._read_offset[HERE] = 20
-    await bench.fetch(50, 51)
-    assert (bench.handed_over, bench.sought) == ([[50, 51]], [])
-
-
-async def test_before_its_partitions_are_sought_nothing_is_handed_over(bench: Bench) -> None:
-    consumer, bench.earliest = bench.consumer, 0
-    await consumer.on_partitions_revoked({HERE})
-    await consumer.on_partitions_assigned({HERE}, 0)
-    await bench.fetch(589, 590)  # the changelogs are being read, and this is of no use yet
-    assert (bench.handed_over, bench.sought) == ([], [])
-    await consumer.perform_seek()
-    consumer._read_offset[HERE] = 589  # as the broker told
-    await bench.fetch(591)
-    assert (bench.handed_over, bench.sought) == ([], [(HERE, 589)])
-    await bench.fetch(589, 590, 591)
-    assert bench.handed_over == [[589, 590, 591]]
