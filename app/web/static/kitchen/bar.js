@@ -19,6 +19,9 @@ export class Bar {
     this.recall = button("recall", texts.recall, "r");
     this.undo = button("undo", texts.undo, "u");
     this.sound = button("mute", "", "m");
+    // All words stand one above the other, one of them to be seen: what unlocks the sound is a tap, and shall move nothing.
+    const words = { on: texts.soundOn, off: texts.soundOff, locked: texts.soundLocked };
+    this.sound.replaceChildren(...Object.entries(words).map(([state, word]) => element("span", { className: state }, word)));
     node.replaceChildren(
       this.station,
       element("p", { className: "counts" }, this.open, this.late),
@@ -56,7 +59,6 @@ export class Bar {
 
   soundIs(state) {
     this.sound.dataset.state = state;
-    setText(this.sound, { on: texts.soundOn, off: texts.soundOff, locked: texts.soundLocked }[state]);
     this.sound.setAttribute("aria-label", texts.soundLabel[state]);
     this.sound.setAttribute("aria-pressed", String(state === "off"));
   }

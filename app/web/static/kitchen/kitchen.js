@@ -360,6 +360,9 @@ class Display {
     });
     addEventListener("online", () => this.hurry());
     addEventListener("resize", () => this.draw());
+    // What grows or shrinks above the cards moves them.
+    const above = new ResizeObserver(() => (this.movedAt = performance.now()));
+    for (const id of ["bar", "banners", "filter"]) above.observe(place(id));
     this.list.addEventListener("scroll", () => this.measureSoon(), { passive: true });
     this.list.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     // A bump bar's Enter shall not press the button that a finger pressed last.
