@@ -1,20 +1,33 @@
 """The shapes of what the kitchen is sent and answers."""
 
-from typing import Annotated, Literal, NotRequired
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
-from app.domain.tickets import ACTIONS
+from app.domain.tickets import ACTIONS, OF_A_LINE, VOID
 from app.web.shapes import MAX_INTEGER, PLAIN_TEXT, Id, Problem
 
 MOST_SEEN = 200  # tickets in one receipt
 
-_STRICT = ConfigDict(strict=True, extra="forbid")
-
 Action = Annotated[str, Field(pattern=f"^({'|'.join(ACTIONS)})$")]
 TicketId = Annotated[str, Field(min_length=1, max_length=140, pattern=PLAIN_TEXT)]
 State = Literal["new", "seen", "cooking", "ready", "served", "voided"]
+
+
+def _of(actions: Iterable[str], required: str | None = None) -> dict[str, Any]:
+    """Changes of these kinds, with the one of these fields that they require and without the others."""
+    unwanted = [{"required": [name]} for name in ("line_id", "reason") if name != required]
+    return {
+        "properties": {"action": {"enum": list(actions)}},
+        "not": {"anyOf": unwanted},
+        **({"required": [required]} if required else {}),
+    }
+
+
+_PLAIN = [action for action in ACTIONS if action not in (*OF_A_LINE, VOID)]
+_KINDS = {"oneOf": [_of(_PLAIN), _of(OF_A_LINE, "line_id"), _of([VOID], "reason")]}
 
 
 class ChangeRequest(TypedDict):
@@ -23,7 +36,8 @@ class ChangeRequest(TypedDict):
     `line_id` goes with `line_done` and `line_undone` alone, `reason` with `void` alone.
     """
 
-    __pydantic_config__ = _STRICT  # type: ignore[misc]  # pydantic's way to configure a TypedDict
+    # This is how pydantic has a TypedDict configured.
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid", json_schema_extra=_KINDS)  # type: ignore[misc]
     action: Action
     version: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
     command_id: Id
@@ -34,7 +48,7 @@ class ChangeRequest(TypedDict):
 class SeenRequest(TypedDict):
     """Tickets that a display has shown."""
 
-    __pydantic_config__ = _STRICT  # type: ignore[misc]  # as above
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # type: ignore[misc]
     ticket_ids: Annotated[list[TicketId], Field(min_length=1, max_length=MOST_SEEN)]
 
 

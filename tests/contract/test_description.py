@@ -14,7 +14,7 @@ from tests.stack import ROOT, Stack, clean_environment
 
 pytestmark = [pytest.mark.stack, pytest.mark.own_stack]
 
-SECONDS = 8  # for each of the three
+SECONDS = 8  # for each
 MENU = ROOT / "config" / "menu.yaml"
 CONFIGURATION = ROOT / "config" / "schemathesis.toml"
 
@@ -26,14 +26,14 @@ def stack(spoiled: Stack) -> Iterator[Stack]:
     spoiled.command("menu", "import", str(MENU))
 
 
-def tried(stack: Stack, token: str, report: Path) -> dict[str, Any]:
-    """The report of a run with every check."""
+def tried(url: str, token: str, report: Path) -> dict[str, Any]:
+    """The report of a run with every check against a service."""
     done = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION)),
             *(
                 "run",
-                f"{stack.own_url(1)}/openapi.json",
+                f"{url}/openapi.json",
                 "--checks",
                 "all",
                 "--max-time",
@@ -54,16 +54,21 @@ def tried(stack: Stack, token: str, report: Path) -> dict[str, Any]:
     return json.loads(report.read_text()) | {"text": done.stdout}
 
 
-@pytest.mark.parametrize("who", ["manager", "pad", "nobody"])
+@pytest.mark.parametrize(
+    ("service", "who"), [("orders", "manager"), ("orders", "pad"), ("orders", "nobody"), ("kitchen", "kitchen")]
+)
 def test_what_the_description_promises_is_kept(
-    who: str, stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    service: str, who: str, stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = {"manager": lambda: signed_tokens(stack.settings).sign("manager"), "nobody": str}
-    token = made.get(who, lambda: stack.token("T1"))()
-    report = tried(stack, token, tmp_path / "report.json")
+    staff = signed_tokens(stack.settings)
+    made = {"nobody": str, "pad": lambda: stack.token("T1")}
+    token = made.get(who, lambda: staff.sign(who))()
+    url = {"orders": stack.own_url(1), "kitchen": stack.settings.kitchen_url}[service]
+    report = tried(url, token, tmp_path / "report.json")
     cases = report["test_cases"]
     with capsys.disabled():
-        print(f"\ndescription as {who}: calls={cases['generated']} failures={cases['unique_failures']}", end="")
+        found = f"calls={cases['generated']} failures={cases['unique_failures']}"
+        print(f"\ndescription of {service} as {who}: {found}", end="")
     assert not report["failures"], report["text"]
     assert not report["errors"], report["text"]
     # Hundreds of calls where the machine has nothing else to do; here it may have.
