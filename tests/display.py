@@ -25,8 +25,14 @@ class Display:
         self._url = stack.settings.kitchen_url
         self._headers = {"Authorization": f"Bearer {stack.command('token', '--role', 'kitchen').strip()}"}
         self._over = threading.Event()
-        self.told: dict[str, dict[str, Any]] = {}  # the newest version of each ticket
+        self._told: dict[str, dict[str, Any]] = {}  # the newest version of each ticket
+        self._telling = threading.Lock()  # its thread tells what another one reads
         self.go_on()
+
+    def told_of(self, table: str) -> list[dict[str, Any]]:
+        """The tickets of a table that it was told of, each as it was told last."""
+        with self._telling:
+            return [ticket for ticket in self._told.values() if ticket["table_number"] == table]
 
     def close(self) -> None:
         """Follow no more."""
@@ -68,7 +74,8 @@ class Display:
         new = [ticket["ticket_id"] for ticket in tickets if ticket["state"] == "new"]
         for start in range(0, len(new), SEEN_AT_ONCE):
             self._post("/kitchen/seen", {"ticket_ids": new[start : start + SEEN_AT_ONCE]})
-        self.told |= {ticket["ticket_id"]: ticket for ticket in tickets}
+        with self._telling:
+            self._told |= {ticket["ticket_id"]: ticket for ticket in tickets}
         with ThreadPoolExecutor(HANDS) as hands:
             list(hands.map(self._work_on, tickets))
 

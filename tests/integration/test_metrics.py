@@ -137,7 +137,7 @@ def test_the_kitchen_tells_what_waits_for_it_and_what_cooks_do(stack: Stack) -> 
         assert [guest.order(version) for version in range(3)] == [201] * 3
 
         def all_served() -> bool:
-            mine = [ticket for ticket in cook.told.values() if ticket["table_number"] == guest.table]
+            mine = cook.told_of(guest.table)
             return len(mine) >= 3 and all(ticket["state"] == "served" for ticket in mine)
 
         eventually(all_served, WORKED_OFF)
