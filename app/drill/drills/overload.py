@@ -1,6 +1,7 @@
 """More than can be taken: a pad that floods, three times the capacity, and a cache that is called and says nothing."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +23,8 @@ from app.drill.pad import Pad
 from app.drill.scene import Scene
 from app.drill.stand import Stand
 
+WORKERS = (1, 2)
+
 # ── one token that sends fifty times what it may ──────────────────────────────────────────────────────────────────────
 
 GUESTS, EVERY = 40, 15.0  # tables that order as usual, each so often (s)
@@ -31,6 +34,21 @@ SLOWER = 100.0  # ms that p99 of the others may rise by
 
 
 def _flood(stack: Stack, seed: int) -> Outcome:
+    return _flooded(stack, seed, lambda _: None, most=stack.settings.limits.table_per_minute)
+
+
+def _flood_without_redis(stack: Stack, seed: int) -> Outcome:
+    """What was counted is gone with Redis; each worker remembers what it let in itself."""
+    each = stack.settings.limits.table_per_minute
+    return _flooded(stack, seed, _kill_redis, most=each * len(WORKERS))
+
+
+def _kill_redis(stack: Stack) -> None:
+    os.kill(dict(stack.pids())["redis-1"], signal.SIGKILL)
+
+
+def _flooded(stack: Stack, seed: int, half_way: Callable[[Stack], None], *, most: int) -> Outcome:
+    """A flood in the middle of which something happens; `most` of its orders may be accepted."""
     del seed
     outcome = Outcome()
     with acks_file() as acks:
@@ -39,14 +57,18 @@ def _flood(stack: Stack, seed: int) -> Outcome:
         one = Plan(url=stack.url, tokens=stack.tokens(["FLOOD-ONE"]), seconds=FLOODED)
         tally, flooder = Tally(acks), Tally()
         try:
-            uvloop.run(_beside(plan, one, tally, flooder, outcome))
+            uvloop.run(_beside(plan, one, tally, flooder, outcome, lambda: half_way(stack)))
         finally:
             tally.close()
+        if flooder.statuses["201"] > most:
+            outcome.problems.append(f"{flooder.statuses['201']} orders of the flood were accepted, not {most} at most")
         outcome.audit(stack, acks)
     return outcome
 
 
-async def _beside(plan: Plan, one: Plan, tally: Tally, flooder: Tally, outcome: Outcome) -> None:
+async def _beside(
+    plan: Plan, one: Plan, tally: Tally, flooder: Tally, outcome: Outcome, half_way: Callable[[], None]
+) -> None:
     may = A_MINUTE / 60
     async with flooding(plan, tally) as guests, flooding(one, flooder) as flood:
         tally.begin()
@@ -57,6 +79,7 @@ async def _beside(plan: Plan, one: Plan, tally: Tally, flooder: Tally, outcome: 
         await asyncio.gather(
             guests.run(GUESTS / EVERY, plan.seconds),
             flood.run(TIMES * may, plan.seconds),
+            _after(plan.seconds / 2, half_way),
         )
         beside = _of_guests(tally, "beside the flood", outcome)
         flooder.end()
@@ -66,6 +89,11 @@ async def _beside(plan: Plan, one: Plan, tally: Tally, flooder: Tally, outcome: 
         outcome.problems.append(f"p99 of the others rose from {alone:.0f} to {beside:.0f} ms")
     if flooder.statuses["429"] < sum(flooder.statuses.values()) / 2:
         outcome.problems.append("most of the flood was not refused")
+
+
+async def _after(seconds: float, happens: Callable[[], None]) -> None:
+    await asyncio.sleep(seconds)
+    await asyncio.to_thread(happens)
 
 
 def _of_guests(tally: Tally, when: str, outcome: Outcome) -> float:
@@ -108,7 +136,6 @@ def _overload(stack: Stack, seed: int) -> Outcome:
 SILENT = 12.0  # s
 ASK_EVERY = 0.1  # s
 AHEAD = 1_000_000_000  # a revision of the menu that nobody has: whoever asks for it has the worker look for it
-WORKERS = (1, 2)
 
 Told = Callable[[metrics.Metric], Sequence[float]]  # of each worker
 
@@ -194,5 +221,6 @@ DRILLS = (
     Drill(
         "flood", f"a token sends {TIMES} times what it may beside {GUESTS} tables that order as usual", _flood, LIMITED
     ),
+    Drill("flood-redis-killed", "the same flood, with kill -9 of Redis in its middle", _flood_without_redis, LIMITED),
     Drill("overload", f"three times what can be taken for {OVERLOADED:.0f} s", _overload, BY_LOAD),
 )
