@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from time import process_time
 
 from app.bench import load
@@ -19,7 +19,7 @@ from app.bench.tally import Tally
 TIMES = 3.0  # what can be taken
 CALM_SHARE = 0.3  # of what can be taken, before and after
 CLOSED_TABLES = 32
-CLOSED, WARM, CALM, AFTER = 10.0, 20.0, 10.0, 20.0  # s
+CLOSED, WARM, CALM, AFTER = 20.0, 20.0, 10.0, 20.0  # s
 STEADY = 3  # seconds in a row; a machine that is shared has a late one now and then
 NORMAL_TIMES, NORMAL_LEAST = 2.0, 50.0  # above the calm p99 by so much, or below so many ms, is as normal
 
@@ -38,10 +38,12 @@ LIMITED: Mapping[str, str] = {
 class Overload:
     """What was found: orders/s, latencies in ms of what was accepted.
 
-    `generator`: cores that the load took; `calm_p99` is of the median second; `recovered` in s, None where it did not.
+    `capacity` is the mean of `capacities`, found before the overload and after it; `generator`: cores that it took;
+    `calm_p99` is of the median second; `recovered` in s, None where it did not.
     """
 
     capacity: float
+    capacities: tuple[float, ...]
     offered: float
     seconds: float
     goodput: float
@@ -77,7 +79,12 @@ class Overload:
         """For people."""
         yield from columns(
             [
-                ("can be taken", f"{self.capacity:,.0f} orders/s, closed loop at {CLOSED_TABLES} tables"),
+                (
+                    "can be taken",
+                    f"{self.capacity:,.0f} orders/s, closed loop at {CLOSED_TABLES} tables: "
+                    + " before it, ".join(f"{each:,.0f}" for each in self.capacities)
+                    + (" after it" if len(self.capacities) > 1 else " before it"),
+                ),
                 ("offered", f"{self.offered:,.0f} orders/s for {self.seconds:.0f} s; {self.unsent} of them not sent"),
                 ("accepted", f"{self.goodput:,.0f} orders/s, {100 * self.share:.0f} % of what can be taken"),
                 ("p50, p99", f"{self.p50:.0f} ms, {self.p99:.0f} ms, from when they were due"),
@@ -129,6 +136,7 @@ async def run(stack: Stack, can: float, seconds: float, *, tables: int, acks: Pa
         tally.close()
     return Overload(
         capacity=can,
+        capacities=(can,),
         offered=TIMES * can,
         seconds=seconds,
         goodput=accepted / seconds,
@@ -145,6 +153,12 @@ async def run(stack: Stack, can: float, seconds: float, *, tables: int, acks: Pa
         timeline=list(timeline),
         after=list(after),
     )
+
+
+def with_capacity_after(found: Overload, can: float) -> Overload:
+    """With what could be taken when it was over, too."""
+    capacities = (*found.capacities, can)
+    return replace(found, capacity=fmean(capacities), capacities=capacities)
 
 
 async def _phase(flood: Flood, tally: Tally, rate: float, seconds: float) -> Sequence[Second]:

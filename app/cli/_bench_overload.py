@@ -35,6 +35,8 @@ def command(
 ) -> None:
     """Find what can be taken, then offer three times that, in an open loop, with what bounds the load switched on.
 
+    What can be taken is found before and after: machines are faster at one time than at another.
+
     Ends with 1 where an answer was not as the contract says, or all was not as before in the end.
     """
     assert ctx.parent is not None
@@ -43,12 +45,17 @@ def command(
         raise click.UsageError("on stacks of its own only: one without limits, and one with")
     keep = common.checked(Keep(save=save, against=against, as_json=as_json))
     size = {"offset": of["offset"], "workers": of["workers"], "nodes": of["nodes"]}
+
+    def measured() -> float:
+        with stacks.own(**size, more=overload.UNLIMITED) as stack:
+            return common.run(overload.capacity(stack))
+
     with told():
-        if capacity is None:
-            with stacks.own(**size, more=overload.UNLIMITED) as stack:
-                capacity = common.run(overload.capacity(stack))
+        before = capacity or measured()
         with stacks.own(**size, more=overload.LIMITED) as stack:
-            found = common.run(overload.run(stack, capacity, seconds, tables=tables))
+            found = common.run(overload.run(stack, before, seconds, tables=tables))
+        if not capacity:
+            found = overload.with_capacity_after(found, measured())
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(found), indent=2))
     else:
