@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -78,8 +79,11 @@ class Browser:
         options.add_argument(f"--proxy-server=socks5://127.0.0.1:{self._cable.port}")
         options.add_argument("--proxy-bypass-list=<-loopback>")  # this machine's own addresses, too, are behind it
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        # Both programs are named, so that Selenium looks for none on the network.
-        service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
+        self._temporary = tempfile.TemporaryDirectory(prefix="bistro92-browser-", ignore_cleanup_errors=True)
+        # Both programs are named, so that Selenium looks for none on the network. They leave sockets behind.
+        service = webdriver.ChromeService(
+            executable_path=shutil.which("chromedriver"), env={**os.environ, "TMPDIR": self._temporary.name}
+        )
         self.driver = webdriver.Chrome(options=options, service=service)
         self.driver.set_page_load_timeout(WITHIN)
         self.driver.set_script_timeout(WITHIN)
@@ -93,6 +97,7 @@ class Browser:
         """End it."""
         self.driver.quit()
         self._cable.close()
+        self._temporary.cleanup()
 
     # ── looking and doing ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -76,7 +76,8 @@ class Follower:
         """While `has_room`, which is called on the thread, is false nothing more is fetched.
 
         Of a topic that `is_compacted` records may be missing: a later one of the same key tells all.
-        The broker answers a fetch once it has `min_bytes`, or when it has waited for MIN_WAIT_MS or `patience`.
+        The broker answers a fetch once it has `min_bytes`, or when it has waited for `patience`; MIN_WAIT_MS at least
+        where it answers with the first byte.
         `patience` is how late, in s, a call of `follow` or `stop` may be seen; a short one costs CPU.
         """
         self._patience = patience
@@ -94,7 +95,7 @@ class Follower:
             "check.crcs": True,  # what is damaged is skipped, and missed below
             "log_level": 2,
             # A fetch waits so long at the broker where nothing comes in; new partitions are asked for by the next one.
-            "fetch.wait.max.ms": max(MIN_WAIT_MS, int(1000 * patience)),
+            "fetch.wait.max.ms": max(MIN_WAIT_MS if min_bytes == 1 else 1, int(1000 * patience)),
             "fetch.min.bytes": min_bytes,
             "fetch.message.max.bytes": 256 * 1024,  # of each partition; a worker's memory counts
             "queued.max.messages.kbytes": 2048,

@@ -7,7 +7,7 @@ When each part of this can go: docs/faust.md.
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -41,10 +41,12 @@ class Fetching:
 PROMPT = Fetching(1, 20)
 # Nobody waits: a request each few milliseconds would cost broker and ledger more than the orders themselves.
 PATIENT = Fetching(200_000, 100)
+# Somebody waits, who does not notice so little: what comes together is worked off together, at every step behind it.
+GATHERED = Fetching(64_000, 30)
 
 
 def following_transport(
-    app: Any, fetching: Fetching, settings: Settings, topics: Sequence[str], fatal: Fatal
+    app: Any, settings: Settings, topics: Mapping[str, Fetching], fatal: Fatal, changelogs: Fetching = PROMPT
 ) -> Transport:
     """The transport of the app, for its `transport` attribute, whose agents listen to these topics."""
 
@@ -60,10 +62,10 @@ def following_transport(
                     min_bytes=fetching.min_bytes,
                     patience=fetching.max_wait_ms / 1000,
                 )
-                for topic in topics
+                for topic, fetching in topics.items()
             }
 
-    return _transport(app, fetching, Following)
+    return _transport(app, changelogs, Following)
 
 
 def _transport(app: Any, fetching: Fetching, consumer: type[Any]) -> Transport:

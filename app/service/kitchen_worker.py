@@ -22,7 +22,7 @@ from app.adapters.log_reader import KafkaLogReader
 from app.adapters.log_writer import KafkaCommands, KafkaLogWriter
 from app.adapters.owners import partition_of
 from app.adapters.tokens import signed_tokens
-from app.adapters.transport import PROMPT, following_transport
+from app.adapters.transport import GATHERED, PROMPT, following_transport
 from app.adapters.watchdog import KafkaEnds, Watchdog, limits
 from app.agents.kitchen import HOUR_MS, KitchenAgent, OrderCopier
 from app.clock import wall_clock
@@ -57,8 +57,8 @@ class KitchenService:
         self.name = f"{KITCHEN_APP}-{index}"
         self._port = settings.ports.of("kitchen", index)
         self.app = new_app(settings, KITCHEN_APP, index, port=self._port, broker_max_poll_interval=MAX_POLL_SECONDS)
-        topics = ORDER_EVENTS, KITCHEN_COMMANDS
-        self.app.transport = following_transport(self.app, PROMPT, settings, topics, end_process)
+        topics = {ORDER_EVENTS: GATHERED, KITCHEN_COMMANDS: PROMPT}
+        self.app.transport = following_transport(self.app, settings, topics, end_process)
         self._stopping = False
         self._taken_over = False
         self._is_settled = False  # not between two assignments, or before its records are read

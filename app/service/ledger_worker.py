@@ -45,7 +45,7 @@ class LedgerService:
             port=settings.ports.of("ledger", index),
             broker_max_poll_interval=MAX_POLL_SECONDS,
         )
-        self.app.transport = following_transport(self.app, PATIENT, settings, (ORDER_EVENTS,), end_process)
+        self.app.transport = following_transport(self.app, settings, {ORDER_EVENTS: PATIENT}, end_process)
         kept = Metrics()
         self.streams = Streams(
             settings,

@@ -88,7 +88,7 @@ class OrdersService:
             port=self._port,
             broker_max_poll_interval=MAX_POLL_SECONDS,
         )
-        self.app.transport = following_transport(self.app, PROMPT, settings, (ORDER_COMMANDS,), end_process)
+        self.app.transport = following_transport(self.app, settings, {ORDER_COMMANDS: PROMPT}, end_process)
         self._stopping = False
         self._taken_over = False
         self._is_settled = False  # not between two assignments, or before its tables are read

@@ -44,7 +44,7 @@ def bench(new_bench: Callable[..., "Bench"]) -> "Bench":
 
 
 def ours(app: App, fetching: Fetching = PROMPT) -> Any:
-    return following_transport(app, fetching, Settings(), (HERE.topic,), end_process)
+    return following_transport(app, Settings(), {HERE.topic: fetching}, end_process, fetching)
 
 
 class Channel:
@@ -119,6 +119,14 @@ async def test_a_fetch_waits_as_long_as_we_say(app: App, new_bench: Callable[...
     created, follower = of(consumer, patient), consumer._followers[HERE.topic]
     assert (created._fetch_min_bytes, created._fetch_max_wait_ms) == (7, 330)
     assert (follower._config["fetch.min.bytes"], follower._config["fetch.wait.max.ms"]) == (7, 330)
+
+
+@pytest.mark.parametrize(("fetching", "waits"), [(PROMPT, 100), (Fetching(1, 330), 330), (Fetching(2, 20), 20)])
+async def test_a_follower_that_takes_any_byte_asks_no_more_often_than_it_must(
+    app: App, new_bench: Callable[..., Bench], fetching: Fetching, waits: int
+) -> None:
+    follower = new_bench(ours(app, fetching)).consumer._followers[HERE.topic]
+    assert follower._config["fetch.wait.max.ms"] == waits
 
 
 async def test_only_what_is_done_is_committed_and_nothing_beyond_a_hole(
@@ -227,7 +235,7 @@ def following(app: App, new_bench: Callable[..., Bench]) -> Any:
     """A following consumer to which HERE and its changelog were assigned, as Faust does it."""
     app.tables._changelogs[CHANGELOG.topic] = None  # type: ignore[attr-defined,assignment]
     settings = Settings()
-    bench = new_bench(following_transport(app, Fetching(1, 20), settings, (HERE.topic,), end_process))
+    bench = new_bench(following_transport(app, settings, {HERE.topic: PROMPT}, end_process))
     consumer = bench.consumer
     assert isinstance(consumer._followers[HERE.topic], Follower)
     consumer._followers = {HERE.topic: Followings()}
