@@ -21,7 +21,8 @@ log = structlog.get_logger(__name__)
 RETRY_SECONDS = 0.5
 LOOK_SECONDS = 1.0  # between two looks whether the log has more than was read
 SHORT_LOOKS = 3  # in a row that find a log shorter than what was read: a new leader may be some moments behind
-PATIENCE_SECONDS = 0.02
+# What comes within so long is told together, to every display; who looks at one does not notice.
+PATIENCE_SECONDS, ENOUGH_BYTES = 0.02, 32_000
 ID_SECONDS = 5.0
 ID_LENGTH = 8  # characters of the topic's id: enough to tell it from the one before
 
@@ -56,6 +57,7 @@ class KitchenLog:
             arrived=self._arrived,
             has_room=lambda: True,
             fatal=fatal,
+            min_bytes=ENOUGH_BYTES,
             patience=PATIENCE_SECONDS,
             is_compacted=True,
         )
