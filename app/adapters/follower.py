@@ -95,7 +95,7 @@ class Follower:
             "check.crcs": True,  # what is damaged is skipped, and missed below
             "log_level": 2,
             # A fetch waits so long at the broker where nothing comes in; new partitions are asked for by the next one.
-            "fetch.wait.max.ms": max(MIN_WAIT_MS if min_bytes == 1 else 1, int(1000 * patience)),
+            "fetch.wait.max.ms": max(MIN_WAIT_MS if min_bytes == 1 else 0, int(1000 * patience)),
             "fetch.min.bytes": min_bytes,
             "fetch.message.max.bytes": 256 * 1024,  # of each partition; a worker's memory counts
             "queued.max.messages.kbytes": 2048,

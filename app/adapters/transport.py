@@ -48,9 +48,24 @@ GATHERED = Fetching(64_000, 30)
 def following_transport(
     app: Any, settings: Settings, topics: Mapping[str, Fetching], fatal: Fatal, changelogs: Fetching = PROMPT
 ) -> Transport:
-    """The transport of the app, for its `transport` attribute, whose agents listen to these topics."""
+    """The transport of the app, for its `transport` attribute, whose agents listen to these topics.
+
+    aiokafka, which fetches the changelogs, does so as `changelogs` says.
+    """
+
+    class Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
+        def _create_worker_consumer(self, transport: Any) -> Any:
+            created = super()._create_worker_consumer(transport)
+            # Can go when Faust has settings for both.
+            created._fetch_min_bytes = changelogs.min_bytes
+            created._fetch_max_wait_ms = changelogs.max_wait_ms
+            give_up_dead_connections(created)
+            return created
 
     class Following(FollowingConsumer):
+        def _new_consumer_thread(self) -> Thread:
+            return Thread(self, loop=self.loop, beacon=self.beacon)
+
         def _new_followers(self) -> dict[str, Follower]:
             return {
                 topic: Follower(
@@ -65,27 +80,10 @@ def following_transport(
                 for topic, fetching in topics.items()
             }
 
-    return _transport(app, changelogs, Following)
-
-
-def _transport(app: Any, fetching: Fetching, consumer: type[Any]) -> Transport:
-    class Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
-        def _create_worker_consumer(self, transport: Any) -> Any:
-            created = super()._create_worker_consumer(transport)
-            # Can go when Faust has settings for both.
-            created._fetch_min_bytes = fetching.min_bytes
-            created._fetch_max_wait_ms = fetching.max_wait_ms
-            give_up_dead_connections(created)
-            return created
-
-    class ThreadedConsumer(consumer):  # type: ignore[misc]
-        def _new_consumer_thread(self) -> Thread:
-            return Thread(self, loop=self.loop, beacon=self.beacon)
-
     class FetchingTransport(Transport):  # type: ignore[misc]
         pass
 
-    FetchingTransport.Consumer = ThreadedConsumer
+    FetchingTransport.Consumer = Following
     return FetchingTransport(app.conf.broker_consumer, app)
 
 

@@ -77,14 +77,11 @@ class Overload:
 
     def lines(self) -> Iterator[str]:
         """For people."""
+        found = zip(self.capacities, ("before it", "after it"), strict=False)  # the second is not always looked for
+        told = ", ".join(f"{each:,.0f} {when}" for each, when in found)
         yield from columns(
             [
-                (
-                    "can be taken",
-                    f"{self.capacity:,.0f} orders/s, closed loop at {CLOSED_TABLES} tables: "
-                    + " before it, ".join(f"{each:,.0f}" for each in self.capacities)
-                    + (" after it" if len(self.capacities) > 1 else " before it"),
-                ),
+                ("can be taken", f"{self.capacity:,.0f} orders/s, closed loop at {CLOSED_TABLES} tables: {told}"),
                 ("offered", f"{self.offered:,.0f} orders/s for {self.seconds:.0f} s; {self.unsent} of them not sent"),
                 ("accepted", f"{self.goodput:,.0f} orders/s, {100 * self.share:.0f} % of what can be taken"),
                 ("p50, p99", f"{self.p50:.0f} ms, {self.p99:.0f} ms, from when they were due"),

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from app.domain.tickets import ACTIONS, OF_A_LINE, VOID
-from app.web.shapes import MAX_INTEGER, PLAIN_TEXT, Id, Problem
+from app.web.shapes import MAX_INTEGER, PLAIN_TEXT, STRICT, Id, Problem
 
 MOST_SEEN = 200  # tickets in one receipt
 
@@ -37,7 +37,7 @@ class ChangeRequest(TypedDict):
     """
 
     # This is how pydantic has a TypedDict configured.
-    __pydantic_config__ = ConfigDict(strict=True, extra="forbid", json_schema_extra=_KINDS)  # type: ignore[misc]
+    __pydantic_config__ = ConfigDict(**STRICT, json_schema_extra=_KINDS)  # type: ignore[misc]
     action: Action
     version: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
     command_id: Id
@@ -48,7 +48,7 @@ class ChangeRequest(TypedDict):
 class SeenRequest(TypedDict):
     """Tickets that a display has shown."""
 
-    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # type: ignore[misc]
+    __pydantic_config__ = STRICT  # type: ignore[misc]  # as above
     ticket_ids: Annotated[list[TicketId], Field(min_length=1, max_length=MOST_SEEN)]
 
 

@@ -17,7 +17,7 @@ PLAIN_TEXT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 MAX_INTEGER = 2**53 - 1  # what every JSON reader takes as it was written
 MAX_DETAIL = 300  # characters
 
-_STRICT = ConfigDict(strict=True, extra="forbid")
+STRICT = ConfigDict(strict=True, extra="forbid")
 
 Id = Annotated[str, Field(pattern=ID)]
 Session = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
@@ -30,7 +30,7 @@ def order_request(limits: Orders) -> TypeAdapter[Any]:
     class LineRequest(TypedDict):
         """One line of an order. An unknown dish or a quantity out of bounds is an invalid item."""
 
-        __pydantic_config__ = _STRICT  # type: ignore[misc]  # pydantic's way to configure a TypedDict
+        __pydantic_config__ = STRICT  # type: ignore[misc]  # pydantic's way to configure a TypedDict
         menu_item_id: Annotated[str, Field(min_length=1, max_length=64, pattern=PLAIN_TEXT)]
         quantity: Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": limits.max_quantity})]
         note: NotRequired[Note]
@@ -39,7 +39,7 @@ def order_request(limits: Orders) -> TypeAdapter[Any]:
     class OrderRequest(TypedDict):
         """An order. `version` is the table's version as the pad knows it; `order_id` is the pad's own."""
 
-        __pydantic_config__ = _STRICT  # type: ignore[misc]  # as above
+        __pydantic_config__ = STRICT  # type: ignore[misc]  # as above
         table_number: Id
         items: Annotated[list[LineRequest], Field(min_length=1, max_length=limits.max_lines)]
         version: Annotated[int, Field(ge=0, le=MAX_INTEGER)]
@@ -53,14 +53,14 @@ def order_request(limits: Orders) -> TypeAdapter[Any]:
 class CloseRequest(BaseModel):
     """Which session to close; the open one where the body is empty."""
 
-    model_config = _STRICT
+    model_config = STRICT
     session: Session
 
 
 class SoldOutRequest(BaseModel):
     """Whether the dish is sold out, and until which time in the future; without one, until further notice."""
 
-    model_config = _STRICT
+    model_config = STRICT
     sold_out: bool = True
     until: AwareDatetime | None = None
 

@@ -24,9 +24,8 @@ from tests.kitchen_pass import SALMON, Pass
 
 Found = TypeVar("Found")
 
-SETTLED = (
-    0.6  # s after which a tap is taken again: 0.4 after cards moved, and what another screen did is drawn 0.08 late
-)
+# s after which a tap is taken again: 0.4 after cards moved, and what another screen did is drawn 0.08 late
+SETTLED = 0.6
 WITHIN = 30.0  # s, on a machine that is busy with other things
 FRIES = Line("m5", "Fries", 1, 450, station="grill")
 TWO = (SALMON, FRIES)

@@ -74,7 +74,7 @@ OF_THE_LIBRARIES = [
         "fausts-fetches",
         "a fetch waits for an idle partition 1.5 s and holds up the others",
         TRANSPORT,
-        "            created._fetch_max_wait_ms = fetching.max_wait_ms\n",
+        "            created._fetch_max_wait_ms = changelogs.max_wait_ms\n",
         "",
         (UNIT + "test_transport.py",),
     ),
