@@ -263,10 +263,11 @@ async def test_a_change_is_told_of_to_every_worker(settings: Settings) -> None:
     heard: list[list[int]] = [[], []]
     followers = [MenuChanges(settings, reader, mine.append, pytest.fail) for mine in heard]
     try:
-        for follower in followers:
-            follower.start()
         async with house(settings) as manager:
             await manager.load()
+            for follower in followers:
+                follower.start()  # from the last change on, whichever that is once Kafka answers
+            await until(lambda: all(mine[-1:] == [1] for mine in heard))
             await manager.price(987)
             await until(lambda: all(mine[-2:] == [1, 2] for mine in heard))
     finally:
