@@ -1,8 +1,9 @@
 """Producers on librdkafka: one for what an owner decided, one for commands.
 
 What one turn of the event loop appends is handed over at its end, in one call per partition: librdkafka sends a request
-for each partition as soon as it has a record, and Kafka's work is counted in requests. Waiting for more (`linger.ms`)
-would do the same and make a lone guest wait, too.
+for each partition as soon as it has a record, and Kafka's work is counted in requests. One request is under way at a
+time, so that the longer it takes, the more the next one carries. Waiting for more (`linger.ms`) would do the same and
+make a lone guest wait, too.
 
 Faust's own producer is not used on the way of an order: its changelog buffer swallows failures. Can go when
 Faust awaits what it writes before it commits.
@@ -24,6 +25,9 @@ from app.settings import Settings
 log = structlog.get_logger(__name__)
 
 COMPLAIN_SECONDS = 10.0
+# Requests that are under way to a broker, which works off one connection's in order anyway: what comes meanwhile shares
+# the next request. More of them only meant smaller ones, each with its own wake-ups on both sides.
+ONE_AT_A_TIME = 1
 POLL_SECONDS = 0.5  # a poll returns as soon as there is a delivery report; this bounds how late a stop is seen
 
 
@@ -34,7 +38,9 @@ class PolledProducer:
         self._name = name
         self._complained_at = 0.0
         # Its own log repeats each failed connection many times a second: we say it every few seconds.
-        self._producer = Producer({"acks": "all", "log_level": 2, "error_cb": self._complain, **config})
+        self._producer = Producer(
+            {"acks": "all", "log_level": 2, "error_cb": self._complain, "max.in.flight": ONE_AT_A_TIME, **config}
+        )
         self._after_poll = after_poll
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._poll, name=f"{name}-poll", daemon=True)
