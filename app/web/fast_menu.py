@@ -1,8 +1,7 @@
 """The plainest read of the menu, answered from its bytes.
 
 Nearly all that a house is asked is `GET /menu_items`, in the same words each time. Such a request is one look-up here
-and one write; what is in any way out of the ordinary is aiohttp's. So nothing is parsed twice or differently: a head
-counts as plain only if it has no header that could mean something to whoever stands in between or behind.
+and one write; what is in any way out of the ordinary (app/web/plain.py) is aiohttp's.
 """
 
 import re
@@ -17,20 +16,14 @@ from app.web.headers import SERVER, AnswerHeaders, Pairs
 from app.web.menu_pages import MenuPages, Page
 from app.web.menu_reads import knows, page_headers, tag_headers, takes_gzip
 from app.web.middleware import REQUEST_ID, new_request_id
+from app.web.plain import plain_headers
 from app.web.services import Answered, unheard
 
 MAX_HEAD = 2048  # bytes of a request
 _MAX_HEADS = 256  # so many are remembered; then the memory begins anew
 _MAX_WHOLE = 64 * 1024  # a longer body may make aiohttp pause its parser
 
-_plain = re.compile(rb"GET /menu_items HTTP/1\.1\r\n((?:[A-Za-z-]+:[ -~]+\r\n)+)\r\n")
-_host = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
-# A request with any of these is answered as one without, but for what the first ones say of the answer.
-_LOOKED_AT = {"host", "connection", "accept-encoding", "if-none-match"}
-_OF_THE_CLIENT = {"accept", "accept-language", "authorization", "cookie", "dnt", "referer", "user-agent"}
-_OF_THE_WAY = {"cache-control", "pragma", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"}
-_OF_A_BROWSER = {"sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site"}
-_HARMLESS = _LOOKED_AT | _OF_THE_CLIENT | _OF_THE_WAY | _OF_A_BROWSER
+_LINE = b"GET /menu_items HTTP/1.1\r\n"
 _whole = re.compile(rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) [!-~]+ HTTP/1\.1\r\n")
 _length = re.compile(rb"\r\ncontent-length: *(\d{1,6})\r\n")
 
@@ -94,17 +87,8 @@ FAST_MENU = web.AppKey("fast_menu", FastMenu)
 
 
 def _read(chunk: bytes) -> _Asked | None:
-    found = _plain.fullmatch(chunk)
-    if found is None:
-        return None
-    headers: dict[str, str] = {}
-    for line in found[1].decode("ascii").splitlines():
-        name, _, value = line.partition(":")
-        name = name.lower()
-        if name not in _HARMLESS or name in headers:
-            return None
-        headers[name] = value.strip()
-    if not _host.fullmatch(headers.get("host", "")) or headers.get("connection", "keep-alive").lower() != "keep-alive":
+    headers = plain_headers(chunk, _LINE, {"if-none-match"})
+    if headers is None:
         return None
     return _Asked(takes_gzip(headers.get("accept-encoding", "")), headers.get("if-none-match", ""))
 

@@ -11,12 +11,11 @@ from collections import Counter
 from collections.abc import Callable
 
 from aiohttp import hdrs, web
-from aiohttp.helpers import rfc822_formatted_time
 
 from app.ports import Admission, OrderWatch
 from app.web.answers import BODIES, JSON
-from app.web.headers import NOT_KEPT, SERVER, AnswerHeaders, Pairs
-from app.web.middleware import REQUEST_ID, new_request_id
+from app.web.headers import AnswerHeaders
+from app.web.middleware import new_request_id
 
 LATELY = 10.0  # s; then a token is looked at again
 KEPT = 4096  # tokens
@@ -41,8 +40,7 @@ class FastRefusal:
         headers: AnswerHeaders,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`headers` are those of every answer."""
-        self._more = (*headers.fixed, (hdrs.CACHE_CONTROL, NOT_KEPT))
+        self._headers = headers
         self._admission = admission
         self._watch = watch
         self._clock = clock
@@ -79,22 +77,8 @@ class FastRefusal:
             self._let_through[table] += 1
             return None
         self._watch.answered("rate_limited", 0.0)
-        return _refusal(seconds, self._more)
+        told = (hdrs.RETRY_AFTER, str(seconds)), (hdrs.CONTENT_TYPE, JSON)
+        return self._headers.write(429, told, BODIES[429], new_request_id())
 
 
 FAST_REFUSAL = web.AppKey("fast_refusal", FastRefusal)
-
-
-def _refusal(seconds: int, more: Pairs) -> bytes:
-    """An answer as aiohttp writes it, header by header in its order."""
-    headers = (
-        (hdrs.RETRY_AFTER, str(seconds)),
-        (hdrs.CONTENT_TYPE, JSON),
-        (REQUEST_ID, new_request_id()),
-        (hdrs.CONTENT_LENGTH, str(len(BODIES[429]))),
-        (hdrs.DATE, rfc822_formatted_time()),
-        (hdrs.SERVER, SERVER),
-        *more,
-    )
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
-    return f"HTTP/1.1 429 Too Many Requests\r\n{lines}\r\n".encode("ascii") + BODIES[429]

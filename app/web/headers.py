@@ -1,8 +1,10 @@
 """What every answer says beside what it is about: what a browser may do with it, and whose pages may read it."""
 
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 
 from aiohttp import hdrs, web
+from aiohttp.helpers import rfc822_formatted_time
 from multidict import istr
 
 from app.settings import Web
@@ -23,6 +25,7 @@ _POLICY = istr("Content-Security-Policy")
 _SENT = "Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, X-Request-Id"
 _READ = "Age, Allow, ETag, Idempotency-Replayed, Menu-Revision, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 _PREFLIGHT_SECONDS = "600"
+_STARTS: Mapping[int, str] = {status: f"HTTP/1.1 {status:d} {status.phrase}\r\n" for status in HTTPStatus}
 
 
 class AnswerHeaders:
@@ -41,6 +44,26 @@ class AnswerHeaders:
             (True, False): plain + not_kept,
             (True, True): plain,
         }
+        self._end = _lines(self.fixed + not_kept) + "\r\n"
+
+    def are_read_by(self, origin: str) -> bool:
+        """Whether pages of this origin, another than ours, may read an answer: then it has headers more."""
+        return origin in self._origins
+
+    def write(
+        self, status: int, headers: Iterable[tuple[str, str]], body: bytes, request_id: str, *, is_last: bool = False
+    ) -> bytes:
+        """An answer that nobody keeps, as aiohttp would write it, header by header in its order.
+
+        `headers` are those that the answer itself has; after one that `is_last` the connection ends.
+        """
+        own = _lines(headers)
+        close = "Connection: close\r\n" if is_last else ""
+        head = (
+            f"{_STARTS[status]}{own}{REQUEST_ID}: {request_id}\r\nContent-Length: {len(body)}\r\n"
+            f"Date: {rfc822_formatted_time()}\r\nServer: {SERVER}\r\n{close}{self._end}"
+        )
+        return head.encode("ascii") + body
 
     def put_on(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """Complete an answer; once is enough.
@@ -68,6 +91,10 @@ class AnswerHeaders:
             yield hdrs.ACCESS_CONTROL_ALLOW_METHODS, allowed
             yield hdrs.ACCESS_CONTROL_ALLOW_HEADERS, _SENT
             yield hdrs.ACCESS_CONTROL_MAX_AGE, _PREFLIGHT_SECONDS
+
+
+def _lines(headers: Iterable[tuple[str, str]]) -> str:
+    return "".join([f"{name}: {value}\r\n" for name, value in headers])
 
 
 ANSWER_HEADERS = web.AppKey("answer_headers", AnswerHeaders)

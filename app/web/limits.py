@@ -42,16 +42,14 @@ class Admission:
         self._limiter.give_back(self._verdict, also_source=True)
 
 
-async def admit_order(
-    services: Services, request: web.Request, order: dict[str, Any], session: int
-) -> Admission | web.Response:
-    """Let an order of this session's pad in, or refuse it."""
+async def admit_order(services: Services, token: str, order: dict[str, Any], session: int) -> Admission | web.Response:
+    """Let an order of this session's pad, whose token this is, in, or refuse it."""
     if not services.limiter.limits_writes:
         return Admission(services.limiter, Verdict())
     # Of what makes it the same order; of a body that was read, so that equal ones look alike.
     content = repr((order["order_id"], order["items"], order.get("note", "")))
     mark = blake2b(content.encode("utf-8", "surrogatepass"), digest_size=12).digest()
-    verdict = await services.limiter.write(Sent(_token(request), order["table_number"], session, mark))
+    verdict = await services.limiter.write(Sent(token, order["table_number"], session, mark))
     return refused(verdict) if verdict.limited else Admission(services.limiter, verdict)
 
 

@@ -38,9 +38,9 @@ async def contract(request: web.Request, handler: Handler) -> web.StreamResponse
     except ConnectionResetError:
         if request.transport is None:
             raise  # the client hung up: nobody is there to be answered
-        response = _fault(request, request_id)
+        response = fault(request.method, request.path, request_id)
     except Exception:  # noqa: BLE001 - the last line of defence: logged, nothing shown
-        response = _fault(request, request_id)
+        response = fault(request.method, request.path, request_id)
     response.headers[REQUEST_ID] = request_id
     return response
 
@@ -56,8 +56,9 @@ def new_request_id() -> str:
     return f"{_process}-{next(_numbers):x}"
 
 
-def _fault(request: web.Request, request_id: str) -> web.Response:
-    _log.exception("request failed", request_id=request_id, method=request.method, path=request.path[:200])
+def fault(method: str, path: str, request_id: str) -> web.Response:
+    """The answer to a request that failed by a fault of ours, which is under way and is logged here."""
+    _log.exception("request failed", request_id=request_id, method=method, path=path[:200])
     return refuse(500)
 
 

@@ -1,8 +1,10 @@
 """Placing an order."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import hdrs, web
 from pydantic import ValidationError
@@ -11,14 +13,14 @@ from app.domain.claims import Claims
 from app.domain.ids import fingerprint, order_id
 from app.messages import Answer, PlaceOrder
 from app.ports import SAMPLED, UnavailableError
-from app.web.access import holder
+from app.web.access import bearer
 from app.web.answers import INVALID_ITEM, MENU_CHANGED, answer, not_ready, refuse, slow_down
 from app.web.bodies import read_body
 from app.web.fast_refusal import FastRefusal
 from app.web.forms import amount, lines_read, order_read
 from app.web.judging import Judged, judge
 from app.web.limits import admit_order, unauthorized
-from app.web.middleware import REQUEST_KEY, expect_within
+from app.web.middleware import REQUEST_KEY, expect_within, fault
 from app.web.services import Services
 from app.web.shapes import describe, order_request
 
@@ -26,6 +28,16 @@ MISSED_SECONDS = 0.3  # a pad waits for its 409; it can read the orders itself
 MAX_MISSED = 100  # orders; further behind, reading the table is the better way
 NO_ANSWER = "no_answer"  # from the owner; the guest has a 503
 _REPLAYED = {"Idempotency-Replayed": "true"}
+
+
+class Asked(NamedTuple):
+    """An order as it was read from its connection; `is_gone` tells whether nobody is there any more to be answered."""
+
+    body: bytes
+    token: str
+    claims: Claims
+    request_id: str
+    is_gone: Callable[[], bool]
 
 
 class PlacingOrders:
@@ -53,56 +65,77 @@ class PlacingOrders:
     async def place(self, request: web.Request) -> web.Response:
         """Place an order."""
         began = perf_counter()
+        return await self._counted(self._read(request, began), began, partial(_is_gone, request))
+
+    async def place_read(self, asked: Asked) -> web.Response | None:
+        """Place an order whose head was judged already; None where the guest has gone."""
+        began = perf_counter()
         try:
-            outcome, response = await self._place(request, began)
+            return await self._counted(self._place(asked, began), began, asked.is_gone)
+        except UnavailableError:
+            return refuse(503)
+        except Exception as error:  # noqa: BLE001 - as in the middleware: logged, nothing shown
+            if isinstance(error, ConnectionResetError) and asked.is_gone():
+                return None
+            return fault(hdrs.METH_POST, "/orders", asked.request_id)
+
+    async def _counted(
+        self, work: Awaitable[tuple[str, web.Response]], began: float, is_gone: Callable[[], bool]
+    ) -> web.Response:
+        try:
+            outcome, response = await work
         except Exception as error:
-            if not isinstance(error, ConnectionResetError) or request.transport is not None:  # the client hung up
+            if not (isinstance(error, ConnectionResetError) and is_gone()):
                 self._watch.answered(_outcome_of(error), perf_counter() - began)
             raise
         self._watch.answered(outcome, perf_counter() - began)
         return response
 
-    async def _place(self, request: web.Request, began: float) -> tuple[str, web.Response]:
+    async def _read(self, request: web.Request, began: float) -> tuple[str, web.Response]:
         """The outcome's name and the answer."""
         body = await read_body(request, self._limits.body_limit)
         if body is None:
             return "too_large", refuse(413)
         if self._services.ready() is not None:
             return "unavailable", not_ready()
-        claims = holder(self._services, request)
+        token = bearer(request)
+        claims = self._services.tokens.verify(token) if token else None
         if claims is None:
             refusal = unauthorized(self._services, request)
             return "unauthorized" if refusal.status == 401 else "rate_limited", refusal
+        asked = Asked(body, token, claims, request[REQUEST_KEY], partial(_is_gone, request))
+        return await self._place(asked, began)
+
+    async def _place(self, asked: Asked, began: float) -> tuple[str, web.Response]:
+        claims = asked.claims
         try:
-            order = self._shape.validate_json(body)
+            order = self._shape.validate_json(asked.body)
         except ValidationError as error:
             return "invalid_request", refuse(400, describe(error))
         if claims.role != "pad" or claims.table != order["table_number"]:
             return "forbidden", refuse(403)
-        admission = await admit_order(self._services, request, order, claims.session)
+        admission = await admit_order(self._services, asked.token, order, claims.session)
         if isinstance(admission, web.Response):
             return "rate_limited", admission
-        if seconds := self._door.wait_of(request.headers[hdrs.AUTHORIZATION][7:], claims.table):
+        if seconds := self._door.wait_of(asked.token, claims.table):
             admission.failed()
             return "rate_limited", slow_down(seconds)
         try:
-            outcome, response = await self._decide(request, order, claims, began)
+            outcome, response = await self._decide(asked, order, began)
         except BaseException:
             admission.failed()
             raise
         admission.ended(outcome, response)
         return outcome, response
 
-    async def _decide(
-        self, request: web.Request, order: dict[str, Any], claims: Claims, began: float
-    ) -> tuple[str, web.Response]:
+    async def _decide(self, asked: Asked, order: dict[str, Any], began: float) -> tuple[str, web.Response]:
         """Judge the items, and have the table's owner decide: the outcome's name and the answer."""
-        if request.transport is None:
+        if asked.is_gone():
             raise ConnectionResetError("the guest has gone, and would send the same again")
         if (shown := order.get("menu_revision")) is not None:
             await self._services.menu.catch_up(shown)
         judged = judge(order["items"], self._services, shown)
-        command = self._command(order, judged, claims.session, request[REQUEST_KEY])
+        command = self._command(order, judged, asked.claims.session, asked.request_id)
         self._asked += 1
         if self._asked % SAMPLED == 0:
             self._watch.took("edge", perf_counter() - began)
@@ -183,6 +216,10 @@ class PlacingOrders:
         if len(between) != behind:
             return {}
         return {"missed": [order_read(kept.order, is_cancelled=kept.is_cancelled) for kept in between]}
+
+
+def _is_gone(request: web.Request) -> bool:
+    return request.transport is None
 
 
 def _outcome_of(error: Exception) -> str:

@@ -8,6 +8,7 @@ from app.web.cancel import Cancelling
 from app.web.crowd import CROWD, Crowd
 from app.web.description import Description, home
 from app.web.fast_menu import FAST_MENU, FastMenu
+from app.web.fast_orders import FAST_ORDERS, FastOrders
 from app.web.fast_refusal import FAST_REFUSAL, FastRefusal
 from app.web.headers import add_headers
 from app.web.health import HealthChecks
@@ -43,6 +44,7 @@ def add_routes(application: web.Application, services: Services) -> None:
     headers = add_headers(application, services.settings.web)
     door = application[FAST_REFUSAL] = FastRefusal(services.admission, services.watch, headers)
     orders, reads, sessions = PlacingOrders(services, door), Reads(services), Sessions(services)
+    application[FAST_ORDERS] = FastOrders(orders, services, headers)
     menu_pages = MenuPages(services.menu, services.settings)
     menu, dish = MenuReads(services, menu_pages, services.menu_answered), MenuEdits(services)
     if services.settings.menu.cached:

@@ -1,6 +1,7 @@
 """aiohttp's server, answering as the contract says also where no view or middleware is reached."""
 
 import asyncio
+from functools import partial
 from typing import cast
 
 import structlog
@@ -11,8 +12,10 @@ from aiohttp.web_protocol import RequestHandler
 from app.web.answers import BODIES, JSON, refuse
 from app.web.crowd import CROWD, Crowd
 from app.web.fast_menu import FAST_MENU, FastMenu, is_whole
+from app.web.fast_orders import FAST_ORDERS, FastOrders
 from app.web.fast_refusal import FAST_REFUSAL, FastRefusal
 from app.web.headers import ANSWER_HEADERS, AnswerHeaders
+from app.web.orders import Asked
 
 _log = structlog.get_logger(__name__)
 
@@ -28,18 +31,33 @@ FULL = (
 class ContractHandler(RequestHandler):
     """One connection; it ends after `IDLE_SECONDS` without a whole request, or with an answer that nobody reads."""
 
-    __slots__ = ("_crowd", "_fast_menu", "_fast_refusal", "_idle_check", "_is_between", "_requests_before")
+    __slots__ = (
+        "_crowd",
+        "_fast_menu",
+        "_fast_orders",
+        "_fast_refusal",
+        "_held",
+        "_idle_check",
+        "_is_between",
+        "_is_closing",
+        "_order",
+        "_requests_before",
+    )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, and look from time to time whether the connection is still used; or end, where there is no room."""
         self._crowd = cast(ContractServer, self._manager).crowd
         self._idle_check: asyncio.TimerHandle | None = None
+        self._order: asyncio.Task[web.Response | None] | None = None  # one that is under way beside aiohttp
+        self._held: list[bytes] = []  # what came meanwhile
+        self._is_closing = False  # once it is answered
         if self._crowd is not None and not self._crowd.come(self, _port_of(transport)):
             self._send_away(cast(asyncio.Transport, transport))
             return
         super().connection_made(transport)
         self._fast_menu = cast(ContractServer, self._manager).fast_menu
         self._fast_refusal = cast(ContractServer, self._manager).fast_refusal
+        self._fast_orders = cast(ContractServer, self._manager).fast_orders
         self._is_between = True  # two requests: all that came was whole requests, one a chunk
         self._requests_before = 0
         self._idle_check = self._loop.call_later(IDLE_SECONDS, self._end_if_idle)
@@ -56,7 +74,7 @@ class ContractHandler(RequestHandler):
     @property
     def is_silent(self) -> bool:
         """Whether nothing is asked now."""
-        return not self._request_in_progress
+        return not self._request_in_progress and self._order is None
 
     @property
     def has_asked(self) -> bool:
@@ -73,28 +91,38 @@ class ContractHandler(RequestHandler):
         transport.close()
 
     def data_received(self, data: bytes) -> None:
-        """Take a chunk: plain reads of the menu and a flood's orders are answered at once, all else is aiohttp's."""
+        """Take a chunk: plain reads of the menu and plain orders are answered by their bytes, all else is aiohttp's."""
         if self._idle_check is None:
             return  # there was no room
         if self._crowd is not None:
             self._crowd.heard(self)
+        if self._order is not None:
+            self._hold(data)
         # aiohttp itself calls with nothing, to have its parser go on.
-        if data and self._is_between and (self._fast_menu is not None or self._fast_refusal is not None):
-            answer = self._fast_answer(data)
-            if answer is not None:
-                self._answer_at_once(answer)
-                return
-        super().data_received(data)
+        elif not (data and self._is_between and self._take(data)):
+            super().data_received(data)
 
-    def _fast_answer(self, data: bytes) -> bytes | None:
+    def _hold(self, data: bytes) -> None:
+        """Keep what comes before the order is answered; no more is read."""
+        self._held.append(data)
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    def _take(self, data: bytes) -> bool:
+        """Whether the chunk is answered, or will be; else it is aiohttp's."""
         is_at_rest, answer = self._is_at_rest, None
         if self._fast_menu is not None and is_at_rest:
             answer = self._fast_menu.answer(data)
         if answer is None:
             self._is_between = is_whole(data)
-            if self._fast_refusal is not None and is_at_rest and self._is_between:
+            if not (is_at_rest and self._is_between):
+                return False
+            if self._fast_refusal is not None:
                 answer = self._fast_refusal.answer(data)
-        return answer
+            if answer is None:
+                return self._begin(data)
+        self._answer_at_once(answer)
+        return True
 
     @property
     def _is_at_rest(self) -> bool:
@@ -109,11 +137,52 @@ class ContractHandler(RequestHandler):
         assert self.transport is not None
         self.transport.write(answer)
         self._request_count += 1
+        self._stay_open()
+
+    def _stay_open(self) -> None:
+        """Begin anew to count how long nothing is asked."""
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+
+    def _begin(self, data: bytes) -> bool:
+        """Have a plain order placed; False where it is none."""
+        orders = self._fast_orders
+        asked = orders.read(data, self._is_gone) if orders is not None else None
+        if orders is None or asked is None:
+            return False
+        self._stay_open()
+        self._order = self._loop.create_task(orders.place(asked))
+        self._order.add_done_callback(partial(self._finish, orders, asked))
+        return True
+
+    def _is_gone(self) -> bool:
+        return self.transport is None or self.transport.is_closing()
+
+    def _finish(self, orders: FastOrders, asked: Asked, order: asyncio.Task[web.Response | None]) -> None:
+        """Send the order's answer, and go on with what came meanwhile."""
+        self._order = None
+        if self._is_gone() or order.cancelled() or (response := order.result()) is None:
+            self.force_close()
+            return
+        self._answer_at_once(orders.write(asked, response, is_last=self._is_closing))
+        if self._is_closing:
+            super().close()
+        elif self._held:
+            held, self._held = self._held, []
+            cast(asyncio.Transport, self.transport).resume_reading()
+            for data in held:
+                if self.transport is not None:
+                    self.data_received(data)
+
+    def close(self) -> None:
+        """End the connection once what was asked is answered; nothing more is taken."""
+        if self._order is not None:
+            self._is_closing = True
+        else:
+            super().close()
 
     def _end_if_idle(self) -> None:
         # aiohttp's own limit holds only between two requests: the first may never come, or stop half-way.
-        waits = not self._request_in_progress or self._paused
+        waits = self.is_silent or self._paused
         if waits and self._request_count == self._requests_before and self.transport is not None:
             self.transport.abort()
             return
@@ -126,6 +195,9 @@ class ContractHandler(RequestHandler):
         Where one was answered before its body had come (413), aiohttp goes on reading for ten seconds, so that the
         client gets to the answer; a worker that stops has no use for that.
         """
+        if self._order is not None:
+            self._is_closing = True
+            await asyncio.wait({self._order}, timeout=timeout)
         if not self._request_in_progress and self._task_handler is not None:
             self._task_handler.cancel()
         await super().shutdown(timeout)
@@ -166,6 +238,7 @@ class ContractServer(web.Server):
     fast_menu: FastMenu | None = None
     headers: AnswerHeaders | None = None
     fast_refusal: FastRefusal | None = None
+    fast_orders: FastOrders | None = None
     crowd: Crowd | None = None
 
     def __call__(self) -> RequestHandler:
@@ -185,5 +258,6 @@ class ContractRunner(web.AppRunner):
         cast(ContractServer, server).fast_menu = self._app.get(FAST_MENU)
         cast(ContractServer, server).headers = self._app.get(ANSWER_HEADERS)
         cast(ContractServer, server).fast_refusal = self._app.get(FAST_REFUSAL)
+        cast(ContractServer, server).fast_orders = self._app.get(FAST_ORDERS)
         cast(ContractServer, server).crowd = self._app.get(CROWD)
         return server

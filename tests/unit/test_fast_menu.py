@@ -2,19 +2,16 @@
 
 import asyncio
 import itertools
-import re
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
-import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.web.fast_menu import is_whole
-from app.web.server import ContractHandler
 from tests.board import MENU, Counter
+from tests.wire import exchange, run
 
 LINE = b"GET /menu_items HTTP/1.1\r\n"
 PLAIN = LINE + b"Host: bistro\r\n\r\n"
@@ -23,7 +20,6 @@ POST = ECHO + b"5\r\n\r\nhello"
 # A body that would pass for the menu's request if anybody lost count.
 CUCKOO = ECHO + str(len(PLAIN)).encode() + b"\r\n\r\n" + PLAIN
 CHUNKED = b"POST /echo HTTP/1.1\r\nHost: bistro\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
-LAST = b"GET /end HTTP/1.1\r\nHost: bistro\r\nConnection: close\r\n\r\n"
 
 
 @pytest.fixture(autouse=True)
@@ -35,52 +31,6 @@ def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def with_header(*lines: bytes) -> bytes:
     return LINE + b"Host: bistro\r\n" + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
-
-
-async def exchange(port: int, chunks: Sequence[bytes], turns: int) -> bytes:
-    """All that comes back for these chunks, each received by itself; after each the server has `turns` of the loop."""
-    taken = 0
-    received = ContractHandler.data_received
-
-    def counted(self: ContractHandler, data: bytes) -> None:
-        nonlocal taken
-        taken += len(data)
-        received(self, data)
-
-    ContractHandler.data_received = counted  # type: ignore[method-assign]
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    reading = asyncio.create_task(read_on(reader))
-    try:
-        sent = 0
-        for chunk in (*chunks, LAST):
-            if not reading.done():
-                writer.write(chunk)
-            sent += len(chunk)
-            while taken < sent and not reading.done():  # noqa: ASYNC110 - it is the server's loop as well
-                await asyncio.sleep(0)
-            for _ in range(turns):
-                await asyncio.sleep(0)
-        async with asyncio.timeout(10):
-            return alike(await reading)
-    finally:
-        ContractHandler.data_received = received  # type: ignore[method-assign]
-        writer.close()
-
-
-async def read_on(reader: asyncio.StreamReader) -> bytes:
-    received = b""
-    try:
-        while piece := await reader.read(65536):
-            received += piece
-    except ConnectionResetError:
-        pass
-    return received
-
-
-def alike(answer: bytes) -> bytes:
-    """An answer without what differs from one to the next."""
-    answer = re.sub(rb"(X-Request-Id: )[0-9a-f]{8}-[0-9a-f]+", rb"\1#", answer)
-    return re.sub(rb"(Date: )[^\r]+ GMT", rb"\1#", answer)
 
 
 async def same(chunks: Sequence[bytes], turns: int = 20, counter: Counter | None = None) -> Counter:
@@ -253,12 +203,6 @@ def test_whatever_is_sent_in_whatever_chunks_the_answers_are_the_same(
     ends = [0, *sorted(places - {0, len(stream)}), len(stream)]
     chunks = [stream[start:end] for start, end in itertools.pairwise(ends)]
     run(same(chunks, turns))
-
-
-def run(work: Coroutine[Any, Any, object]) -> None:
-    """On the loop that workers run on."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(work)
 
 
 async def test_a_new_menu_is_answered_at_once_too() -> None:
