@@ -1,6 +1,7 @@
 """`python -m app up`: start or complete the stack, and wait until every part answers."""
 
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -118,6 +119,9 @@ def show_addresses(settings: Settings, layout: Layout, console: Console) -> None
         places.append(("Prometheus", f"http://127.0.0.1:{found['prometheus-1']}/alerts"))
     for name, place in places:
         console.print(f"  {name:<10} {place}", markup=False)
+    console.print("\nThe links that open a table's pad and a kitchen display are told by\n", markup=False)
+    python = os.path.relpath(sys.executable)
+    console.print(f"{python} -m app token {TABLE} --link\n{python} -m app token --role kitchen --link", markup=False)
     console.print(f"\nAn order of table {TABLE}:\n\n{example_order(settings)}\n", markup=False)
 
 

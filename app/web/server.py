@@ -5,7 +5,7 @@ from functools import partial
 from typing import cast
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
@@ -15,17 +15,13 @@ from app.web.fast_menu import FAST_MENU, FastMenu, is_whole
 from app.web.fast_orders import FAST_ORDERS, FastOrders
 from app.web.fast_refusal import FAST_REFUSAL, FastRefusal
 from app.web.headers import ANSWER_HEADERS, AnswerHeaders
+from app.web.middleware import new_request_id
 from app.web.orders import Asked
 
 _log = structlog.get_logger(__name__)
 
 # A pad that is used less often connects anew. Each open connection takes one of the process's file descriptors.
 IDLE_SECONDS = 75.0
-
-FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: %b\r\nContent-Length: %d\r\n"
-    b"Retry-After: 1\r\nConnection: close\r\n\r\n%b" % (JSON.encode(), len(BODIES[503]), BODIES[503])
-)
 
 
 class ContractHandler(RequestHandler):
@@ -87,7 +83,10 @@ class ContractHandler(RequestHandler):
             transport.abort()
 
     def _send_away(self, transport: asyncio.Transport) -> None:
-        transport.write(FULL)
+        headers = cast(ContractServer, self._manager).headers
+        if headers is not None:
+            told = (hdrs.RETRY_AFTER, "1"), (hdrs.CONTENT_TYPE, JSON)
+            transport.write(headers.write(503, told, BODIES[503], new_request_id(), is_last=True))
         transport.close()
 
     def data_received(self, data: bytes) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from app.messages import Line
 from tests.browser.conftest import NewBrowser
 from tests.browser.kitchen import FRIES, Kitchen, Screen, eventually, of, open_kitchen
 from tests.chromium import Browser
@@ -282,6 +283,17 @@ def test_who_was_second_is_told_who_was_first_and_sees_the_ticket_as_it_is(page:
     page.wait_for_text(".toast", "T1: ben was first. It is cooking now.")
     page.find(f'{of(ticket, "cooking")} [data-line="1"].done')
     screen.gone(f"{of(ticket)}.pending")
+
+
+def test_all_dead_stations_take_one_line_and_a_further_one_is_said(page: Browser) -> None:
+    with open_kitchen(kitchen={"unseen_after": 1.0}) as kitchen:
+        Screen(page, kitchen.url, station="bar")
+        page.wait_for_text("#empty", "Nothing to cook")
+        kitchen.order("T1")
+        page.wait_for_text('[data-banner="unseen-grill"]', "Grill has not seen 1 ticket for")
+        kitchen.order("T2", Line("m2", "Soup", 1, 850, station="pan"))
+        page.wait_for_text('[data-banner="unseen-grill-pan"]', "Pan has not seen 1 ticket for")
+        page.wait_for_text("#banners > :only-child", "Grill has not seen 1 ticket for")
 
 
 def test_a_display_tells_that_another_stations_is_dead(page: Browser) -> None:

@@ -14,10 +14,14 @@ export function banners({ staleFor = null, denied = false, beat = null, beatAge 
     found.push({ name: "stale", kind: "bad", text: texts.stale(seconds(staleFor)), more: texts.staleWhat + sent });
   } else {
     if (beat && !beat.current) found.push({ name: "behind", kind: "bad", text: texts.behind(Math.round(beat.behind + beatAge / 1000)) });
-    for (const [other, { count, since }] of Object.entries(beat?.unseen || {})) {
-      if (other === station || !count) continue;
-      found.push({ name: `unseen-${other}`, kind: "warn", text: texts.unseen(other, count, seconds(now - Date.parse(since))) });
-    }
+    const others = Object.entries(beat?.unseen || {}).filter(([other, { count }]) => other !== station && count);
+    // One line, since it takes its room from the cards; with another station in it, it is said anew.
+    if (others.length)
+      found.push({
+        name: `unseen-${others.map(([other]) => other).join("-")}`,
+        kind: "warn",
+        text: others.map(([other, { count, since }]) => texts.unseen(other, count, seconds(now - Date.parse(since)))).join(" "),
+      });
   }
   if (leftOut) found.push({ name: "left-out", kind: "warn", text: texts.leftOut(leftOut) });
   return found;
