@@ -46,8 +46,11 @@ Place = Annotated[int, msgspec.Meta(ge=0, le=10**15 - 1)]  # an offset
 Amount = Annotated[int, msgspec.Meta(ge=0, le=2**53)]  # minor units
 Moment = Annotated[int, msgspec.Meta(ge=0, le=LAST_MOMENT)]  # ms since 1970, UTC
 
+# Orders and what becomes of them are left out by the garbage collector (`gc=False`): nothing in them can lead back to
+# them, and while thousands wait to be written it would walk them all.
 
-class Line(msgspec.Struct, frozen=True, omit_defaults=True):
+
+class Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One line of an order; `price` is that of one piece with its modifiers, in minor units, from the menu.
 
     `station`, `allergens` and `choices`, the names of the modifiers, are what the kitchen needs of the menu.
@@ -64,7 +67,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     choices: tuple[str, ...] = ()
 
 
-class PlaceOrder(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="PlaceOrder"):
+class PlaceOrder(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="PlaceOrder"):
     """A guest's order as its view judged it.
 
     `refusal` is empty, or says why the view refused the items: the owner alone knows whether the order id was accepted
@@ -90,7 +93,7 @@ class PlaceOrder(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="typ
     schema: int = msgspec.field(default_factory=_this_schema)
 
 
-class OpenSession(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="OpenSession"):
+class OpenSession(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="OpenSession"):
     """Open a table's session of this number: the one after its last."""
 
     request_id: str
@@ -100,7 +103,7 @@ class OpenSession(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ty
     schema: int = msgspec.field(default_factory=_this_schema)
 
 
-class CloseSession(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="CloseSession"):
+class CloseSession(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="CloseSession"):
     """Close a table's session of this number."""
 
     request_id: str
@@ -110,7 +113,7 @@ class CloseSession(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="t
     schema: int = msgspec.field(default_factory=_this_schema)
 
 
-class NoteCancelled(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="NoteCancelled"):
+class NoteCancelled(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="NoteCancelled"):
     """The kitchen has cancelled an order of this table's session, which stood at `version` and cost `total`.
 
     `at` is when it decided so, `placed_at` when the order was placed: who keeps orders by their time finds it by that.
@@ -134,7 +137,7 @@ class Nothing(msgspec.Struct, frozen=True, tag_field="type", tag="Nothing"):
     schema: int = SCHEMA
 
 
-class OrderPlaced(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="OrderPlaced"):
+class OrderPlaced(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="OrderPlaced"):
     """An order stands. The first event of a (table, session, version) counts; any later one says the same.
 
     `version` is the table's version after the order; `placed_at` is the log time of its command (ms, UTC) and `offset`
@@ -156,7 +159,7 @@ class OrderPlaced(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ty
     schema: int = msgspec.field(default_factory=_this_schema)
 
 
-class SessionOpened(msgspec.Struct, frozen=True, tag_field="type", tag="SessionOpened"):
+class SessionOpened(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="SessionOpened"):
     """A party sat down. `at` is the log time (ms, UTC)."""
 
     table: Name
@@ -165,7 +168,7 @@ class SessionOpened(msgspec.Struct, frozen=True, tag_field="type", tag="SessionO
     schema: int = msgspec.field(default_factory=_this_schema)
 
 
-class SessionClosed(msgspec.Struct, frozen=True, tag_field="type", tag="SessionClosed"):
+class SessionClosed(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="SessionClosed"):
     """A party left. `at` is the log time (ms, UTC)."""
 
     table: Name
@@ -174,7 +177,7 @@ class SessionClosed(msgspec.Struct, frozen=True, tag_field="type", tag="SessionC
     schema: int = msgspec.field(default_factory=_this_schema)
 
 
-class OrderCancelled(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="OrderCancelled"):
+class OrderCancelled(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="OrderCancelled"):
     """An order will not be cooked, and is not to be paid; the table's version stays. It comes after its OrderPlaced.
 
     `at` is when the kitchen decided so (log time, ms, UTC), `placed_at` and `total` are the order's. It may come more

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
@@ -30,32 +31,30 @@ COMPLAIN_SECONDS = 10.0
 Arrived = Callable[[int, Sequence["Followed"]], None]
 
 
-class Followed:
+class Followed(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A record as agents know it; `timestamp` is its log time in ms."""
 
-    __slots__ = ("_message", "key", "offset", "timestamp", "value")
+    # A ledger holds thousands for a second: the collector, which has nothing to find in them, would walk them all, and
+    # librdkafka's messages, if they were kept, too.
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
 
-    def __init__(self, message: Message) -> None:
-        self._message = message
-        self.offset = message.offset()
-        self.timestamp = message.timestamp()[1]
-        self.key = message.key()
-        self.value = message.value()
 
-    @property
-    def topic(self) -> str:
-        """Its topic."""
-        return str(self._message.topic())
-
-    @property
-    def partition(self) -> int:
-        """Its partition."""
-        return int(self._message.partition())
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
-        """Its headers."""
-        return self._message.headers() or ()
+def _followed(message: Message) -> Followed:
+    return Followed(
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        message.headers() or (),
+    )
 
 
 class Follower:
@@ -175,7 +174,7 @@ class Follower:
             if (error := message.error()) is not None:
                 self._complain(error)
             else:
-                batches[message.partition()].append(Followed(message))
+                batches[message.partition()].append(_followed(message))
         if batches and self._loop is not None and not self._loop.is_closed():
             with self._lock:
                 self._waiting += 1

@@ -1,12 +1,14 @@
 """What comes from a follower after it was asked for something else, or with a hole in it; without a broker."""
 
+import gc
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
+from confluent_kafka import Message
 
-from app.adapters.follower import Followed, Follower
+from app.adapters.follower import Followed, Follower, _followed
 from app.settings import Kafka, Settings
 
 LAST = 99
@@ -81,3 +83,14 @@ async def test_what_cannot_be_handed_over_ends_the_process(agent: Agent) -> None
     agent.breaks = True
     with pytest.raises(EndedError, match="the queue is full"):
         agent.follower._arrive({0: records(3)}, epoch=1)
+
+
+def test_a_record_is_all_of_its_message_and_nothing_that_the_collector_walks() -> None:
+    message = Message(topic="commands", partition=3, offset=7, key=b"T1", value=b"{}", timestamp=(2, 5_000))
+    record = _followed(message)
+    assert not gc.is_tracked(record)
+    assert record.headers == ()
+    place = (record.topic, record.partition, record.offset, record.timestamp)
+    assert (*place, record.key, record.value) == ("commands", 3, 7, 5_000, b"T1", b"{}")
+    message.set_headers([("a", b"1")])
+    assert list(_followed(message).headers) == [("a", b"1")]

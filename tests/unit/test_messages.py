@@ -1,5 +1,6 @@
 """What travels in the topics, and what a reader makes of what it does not know."""
 
+import gc
 import json
 from typing import Any
 
@@ -33,6 +34,11 @@ def test_an_event_comes_back_and_always_tells_its_schema(event: Any) -> None:
     data = encode(event)
     assert decode_event(data) == event
     assert json.loads(data)["schema"] == SCHEMA
+
+
+@pytest.mark.parametrize("event", [ORDER, ORDER.lines[0], CANCELLED, SessionOpened("T1", 1, 5)])
+def test_the_collector_does_not_walk_the_events_that_wait_to_be_written(event: Any) -> None:
+    assert not gc.is_tracked(event)
 
 
 def test_a_command_comes_back_and_always_tells_its_schema() -> None:
