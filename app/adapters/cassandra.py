@@ -32,6 +32,7 @@ from cassandra.policies import (
 )
 from cassandra.query import BoundStatement, PreparedStatement, tuple_factory
 
+from app.adapters.batch import RowEncoder, RowProtocol
 from app.ports import UnavailableError
 from app.settings import Settings
 
@@ -96,15 +97,29 @@ def milliseconds_of(moment: datetime) -> int:
 class Statement:
     """A statement that is prepared as soon as Cassandra answers."""
 
-    __slots__ = ("consistency", "cql", "prepared")
+    __slots__ = ("_encoder", "consistency", "cql", "prepared")
 
     def __init__(self, cql: str, consistency: int | None = None) -> None:
         self.cql = cql
         self.consistency = consistency
         self.prepared: PreparedStatement | None = None
+        self._encoder: RowEncoder | None = None
+
+    def take(self, prepared: PreparedStatement) -> None:
+        """Cassandra has prepared it."""
+        prepared.consistency_level = self.consistency
+        self._encoder = RowEncoder(prepared)
+        self.prepared = prepared
+
+    @property
+    def encoder(self) -> RowEncoder:
+        """What makes rows of a `RowBatch` by it; NotConnectedError before Cassandra was reached for the first time."""
+        if self._encoder is None:
+            raise NotConnectedError("Cassandra has not answered yet")
+        return self._encoder
 
     def bind(self, parameters: Sequence[object]) -> BoundStatement:
-        """The statement with its values; UnavailableError before Cassandra was reached for the first time."""
+        """The statement with its values; NotConnectedError before Cassandra was reached for the first time."""
         if self.prepared is None:
             raise NotConnectedError("Cassandra has not answered yet")
         return self.prepared.bind(parameters)
@@ -192,8 +207,8 @@ class CassandraSession:
             try:
                 session = cluster.connect(self._settings.cassandra.keyspace)
                 for statement in self._statements:
-                    statement.prepared = session.prepare(statement.cql)
-                    statement.prepared.consistency_level = statement.consistency
+                    statement.take(session.prepare(statement.cql))
+                session.client_protocol_handler = RowProtocol
             except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may succeed
                 cluster.shutdown()
                 reason = describe(error)

@@ -1,13 +1,15 @@
 """Events into Cassandra's tables: idempotent, in any order, as often as they come."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from operator import attrgetter
+from typing import TypeVar
 
 import msgspec
 import structlog
-from cassandra.query import BatchStatement, BatchType
 
+from app.adapters.batch import RowBatch, RowEncoder
 from app.adapters.cassandra import CassandraSession, Statement
 from app.domain.business_day import BusinessDays
 from app.messages import Event, OrderCancelled, OrderPlaced, SessionOpened
@@ -23,10 +25,9 @@ log = structlog.get_logger(__name__)
 # these (this is the year 2001), so that an operator's DELETE counts.
 FIRST = 10**15
 
-# Small enough to stay far below what Cassandra refuses (50 KiB), large enough that a request's own cost is shared.
-BATCH_ORDERS = 24
+# Small enough to stay below what Cassandra refuses (50 KiB), large enough that a request's own cost is shared.
 BATCH_BYTES = 24_000
-ORDER_BYTES = 600  # what the three rows of an order take besides twice its lines and notes
+ROW_BYTES = 150  # what Cassandra counts of a row besides its values, as the mean of an order's: 20 a cell, 40 the row
 
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 2.0
@@ -45,7 +46,9 @@ _CANCEL = "UPDATE {} USING TIMESTAMP ? SET cancelled_at = ? WHERE {}"
 _encode = msgspec.json.Encoder().encode
 _table_and_session = attrgetter("table", "session")
 
-Rows = list[tuple[Statement, Sequence[object]]]
+Row = tuple[RowEncoder, bytes]
+Portion = Sequence[RowBatch]  # written one after the other
+T = TypeVar("T")
 
 
 class CassandraOrderWriter:
@@ -87,43 +90,50 @@ class CassandraOrderWriter:
 
     async def write(self, events: Sequence[Event]) -> None:
         """Write the events, in any order; returns once each stands in all of its tables, and tries until then."""
-        await asyncio.gather(*(self._write(rows, size) for rows, size in self._portions(events)))
+        portions = await self._trying(partial(self._encoded, events))
+        await asyncio.gather(*map(self._write, portions))
         if self._away:
             self._away = False
             log.info("cassandra takes orders again")
 
-    def _portions(self, events: Sequence[Event]) -> Iterator[tuple[Rows, int]]:
-        """The rows in portions and their size; all rows of an event are in one, and one too large is alone."""
-        rows: Rows = []
-        count = size = 0
+    async def _encoded(self, events: Sequence[Event]) -> list[Portion]:
+        return list(self._portions(events))  # fails until Cassandra has answered for the first time
+
+    def _portions(self, events: Sequence[Event]) -> Iterator[Portion]:
+        """A batch at a time; all rows of an event are in one, and those of one too large in one each."""
+        batch, size = RowBatch(), 0
         # A table's orders side by side: Cassandra takes what a batch has for one partition as one change.
         for event in sorted(events, key=_table_and_session):
-            mine, length = self._rows(event)
-            if rows and (count == BATCH_ORDERS or size + length > BATCH_BYTES):
-                yield rows, size
-                rows, count, size = [], 0, 0
-            rows += mine
-            count += 1
-            size += length
-        if rows:
-            yield rows, size
+            rows = self._rows(event)
+            more = sum([ROW_BYTES + len(values) for _, values in rows])
+            if more > BATCH_BYTES:  # of a batch with one row Cassandra does not ask how large it is
+                yield [_batch(row) for row in rows]
+                continue
+            if size + more > BATCH_BYTES:
+                yield [batch]
+                batch, size = RowBatch(), 0
+            for row in rows:
+                batch.add_row(*row)
+            size += more
+        if size:
+            yield [batch]
 
-    def _rows(self, event: Event) -> tuple[Rows, int]:
-        """An event's rows and about how many bytes they take."""
+    def _rows(self, event: Event) -> list[Row]:
+        """An event's rows."""
         if isinstance(event, OrderCancelled):
-            return self._cancel_rows(event), ORDER_BYTES
+            return self._cancel_rows(event)
         if not isinstance(event, OrderPlaced):
             statement = self._opened if isinstance(event, SessionOpened) else self._closed
-            return [(statement, (event.table, event.session, event.at, FIRST - event.at))], ORDER_BYTES
+            return [_row(statement, event.table, event.session, event.at, FIRST - event.at)]
         timestamp = FIRST - event.offset
-        lines = _encode(event.lines)
-        whole = (
+        by_id = _row(
+            self._by_id,
             event.order_id,
             event.client_order_id,
             event.table,
             event.session,
             event.version,
-            lines.decode(),
+            _encode(event.lines).decode(),
             event.note,
             event.total,
             event.currency,
@@ -131,10 +141,9 @@ class CassandraOrderWriter:
             event.offset,
             timestamp,
         )
-        day, slot = self._days.slot(event.placed_at)
-        brief = (
-            day,
-            slot,
+        by_day = _row(
+            self._by_day,
+            *self._days.slot(event.placed_at),
             event.placed_at,
             event.order_id,
             event.table,
@@ -144,46 +153,48 @@ class CassandraOrderWriter:
             event.currency,
             timestamp,
         )
-        rows: Rows = [(self._by_id, whole), (self._by_session, whole), (self._by_day, brief)]
-        return rows, ORDER_BYTES + 2 * (len(lines) + len(event.note.encode()))
+        by_session = self._by_session.encoder, by_id[1]  # of the same columns: encoded once
+        return [by_id, by_session, by_day]
 
-    def _cancel_rows(self, event: OrderCancelled) -> Rows:
+    def _cancel_rows(self, event: OrderCancelled) -> list[Row]:
         """The mark in each table that tells of the order; it may come before the order's own row."""
         mark = (FIRST - event.at, event.at)
-        rows: Rows = [
-            (self._cancel_by_id, (*mark, event.order_id)),
-            (self._cancel_by_session, (*mark, event.table, event.session, event.version)),
+        rows = [
+            _row(self._cancel_by_id, *mark, event.order_id),
+            _row(self._cancel_by_session, *mark, event.table, event.session, event.version),
         ]
         if event.placed_at:
             key = (*self._days.slot(event.placed_at), event.placed_at, event.order_id)
-            rows.append((self._cancel_by_day, (*mark, *key)))
+            rows.append(_row(self._cancel_by_day, *mark, *key))
         return rows
 
-    async def _write(self, rows: Rows, size: int) -> None:
+    async def _write(self, portion: Portion) -> None:
         async with self._limit:
-            delay = FIRST_RETRY_SECONDS
-            while True:
-                try:
-                    await self._try(rows, size)
-                except UnavailableError as error:
-                    self._note_away(error)
-                    await asyncio.sleep(delay)
-                    delay = min(delay * 2, LAST_RETRY_SECONDS)
-                else:
-                    return
+            for batch in portion:
+                await self._trying(partial(self._session.write, batch))
 
-    async def _try(self, rows: Rows, size: int) -> None:
-        if size > BATCH_BYTES:  # one order, too large for a batch
-            for statement, values in rows:
-                await self._session.write(statement.bind(values))
-            return
-        # Unlogged: what a broken batch left out is written when it is tried again.
-        batch = BatchStatement(BatchType.UNLOGGED)
-        for statement, values in rows:
-            batch.add(statement.bind(values))
-        await self._session.write(batch)
+    async def _trying(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        delay = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                return await attempt()
+            except UnavailableError as error:
+                self._note_away(error)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, LAST_RETRY_SECONDS)
 
     def _note_away(self, error: UnavailableError) -> None:
         if not self._away:
             self._away = True
             log.warning("cassandra takes no orders, trying on", reason=str(error))
+
+
+def _row(statement: Statement, *values: object) -> Row:
+    encoder = statement.encoder
+    return encoder, encoder.values(values)
+
+
+def _batch(row: Row) -> RowBatch:
+    batch = RowBatch()
+    batch.add_row(*row)
+    return batch

@@ -411,8 +411,8 @@ OF_THE_LIBRARIES = [
         "last-session-time-wins",
         "a session's earliest time counts",
         ORDER_WRITER,
-        "FIRST - event.at))]",
-        "FIRST + event.at))]",
+        "FIRST - event.at)]",
+        "FIRST + event.at)]",
         (UNIT + "test_order_writer.py",),
     ),
 ]
