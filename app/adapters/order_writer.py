@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 FIRST = 10**15
 
 # Small enough to stay below what Cassandra refuses (50 KiB), large enough that a request's own cost is shared.
-BATCH_BYTES = 24_000
+BATCH_BYTES = 40_000
 ROW_BYTES = 150  # what Cassandra counts of a row besides its values, as the mean of an order's: 20 a cell, 40 the row
 
 FIRST_RETRY_SECONDS = 0.1

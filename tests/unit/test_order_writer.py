@@ -152,7 +152,7 @@ async def test_all_rows_of_an_order_are_in_one_batch_of_a_size_that_cassandra_ta
         assert ids[::3] == ids[1::3] == ids[2::3]
         found += ids[::3]
     assert sorted(found) == sorted(order.order_id.encode() for order in orders)
-    assert len(session.batches) < len(orders) / 15
+    assert len(session.batches) < len(orders) / 25
 
 
 async def test_the_rows_of_an_order_too_large_for_a_batch_go_one_by_one() -> None:
