@@ -6,8 +6,7 @@ known has read the order, too.
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -18,6 +17,7 @@ from app.tables.rows import ChangelogTable
 
 FORMAT = 1
 _HEAD = struct.Struct(">BBqqq")  # format, flags, offset, placed at, changed at
+_OFFSET, _OFFSET_AT = struct.Struct(">q"), struct.calcsize(">BB")
 TABLE, FINISHED, UNSEEN = 1, 2, 4  # flags
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -25,8 +25,7 @@ _order = msgspec.msgpack.Decoder(KitchenOrder)
 _table = msgspec.msgpack.Decoder(KitchenTable)
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """What of a record is known without reading all of it; times in ms."""
 
     flags: int
@@ -58,8 +57,19 @@ def head_of(data: bytes) -> Head:
     """
     if len(data) <= _HEAD.size or data[0] != FORMAT:
         raise BadRowError(_what_else(data))
-    _, flags, offset, placed_at, changed_at = _HEAD.unpack_from(data)
-    return Head(flags, offset, placed_at, changed_at)
+    return Head._make(_HEAD.unpack_from(data)[1:])
+
+
+def offset_of(data: bytes) -> int:
+    """The offset in the head of a record, without the rest of it.
+
+    Raises:
+        BadRowError: it is none of this format.
+    """
+    if len(data) <= _HEAD.size or data[0] != FORMAT:
+        raise BadRowError(_what_else(data))
+    offset: int = _OFFSET.unpack_from(data, _OFFSET_AT)[0]
+    return offset
 
 
 def _what_else(data: bytes) -> str:
@@ -140,11 +150,9 @@ def put_newer(records: Records, key: bytes, value: bytes | None) -> bool:
     if value is None:
         records.pop(key, None)
         return True
-    mine = records.get(key)
-    if mine is not None and head_of(mine).offset > head_of(value).offset:
+    offset, mine = offset_of(value), records.get(key)
+    if mine is not None and offset_of(mine) > offset:
         return False
-    if mine is None:
-        head_of(value)
     records[key] = value
     return True
 

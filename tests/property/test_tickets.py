@@ -42,7 +42,7 @@ from app.domain.tickets import (
     tickets_of,
     versions_of,
 )
-from app.tables.kitchen import decode_order, encode_order, head_of
+from app.tables.kitchen import decode_order, encode_order, head_of, offset_of
 
 ORDER_ID = "o" + "5" * 32
 LINES = (TicketLine("1", "m1", "Salmon", 2, "grill"), TicketLine("2", "m7", "Chips", 1, "grill"),
@@ -327,4 +327,4 @@ def test_whatever_is_sent_versions_rise_by_one_and_nothing_is_cooked_that_was_ca
     assert {s: t.state for s, t in tickets_of(order).items()} == {s: t.state for s, t in seen.items()}
     assert [t.version for t in versions_of(order, {}) if t.station == "bar"] == list(range(1, seen["bar"].version + 1))
     assert decode_order(encode_order(order)) == order
-    assert head_of(encode_order(order)).offset == order.offset
+    assert head_of(encode_order(order)).offset == offset_of(encode_order(order)) == order.offset

@@ -7,8 +7,9 @@ import pytest
 
 from app.domain.decide import At
 from app.domain.kitchen import NO_TABLE, KitchenTable, OrderChanged, decide_cancel, decide_change, decide_placed
+from app.domain.row import BadRowError
 from app.domain.tickets import KitchenOrder, TicketLine
-from app.tables.kitchen import encode_order, encode_table, order_key, table_key
+from app.tables.kitchen import encode_order, encode_table, order_key, put_newer, table_key
 from app.web.board import Board, Cursor, Entry
 from tests.property.test_tickets import Command, Event
 
@@ -187,3 +188,16 @@ def test_a_tables_session_is_known_from_its_record() -> None:
     assert board.table("T2") == NO_TABLE
     assert not (board.open)
     assert not (board.unseen)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"garbage" * 6, b"\x02" + bytes(40)], ids=("empty", "damaged", "newer"))
+def test_a_record_that_cannot_be_read_takes_no_others_place(damaged: bytes) -> None:
+    mine = encode_table(KitchenTable(3, 2, offset=7))
+    records = {b"T1": mine}
+    for key in (b"T1", b"T2"):
+        with pytest.raises(BadRowError):
+            put_newer(records, key, damaged)
+    assert records == {b"T1": mine}
+    assert not put_newer(records, b"T1", encode_table(KitchenTable(3, 1, offset=6)))
+    assert put_newer(records, b"T1", again := encode_table(KitchenTable(3, 2, is_closed=True, offset=7)))
+    assert records == {b"T1": again}
