@@ -160,7 +160,7 @@ class Ticket:
     @property
     def lines(self) -> tuple[TicketLine, ...]:
         """Its lines."""
-        return tuple(line for line in self.order.lines if line.station == self.station)
+        return tuple([line for line in self.order.lines if line.station == self.station])
 
     @property
     def is_shown(self) -> bool:
@@ -188,7 +188,7 @@ def tickets_of(order: KitchenOrder) -> Mapping[str, Ticket]:
         if known is order:
             return tickets
     found = _work_out(order)
-    _worked_out.append((order, found))
+    _worked_out.appendleft((order, found))  # looked for from the left: mostly it is the last one
     return found
 
 
