@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -29,6 +30,7 @@ _orders = msgspec.json.Decoder(list[OrderPlaced])
 _state = msgspec.json.Decoder(TableState)
 
 
+@lru_cache(maxsize=10_000)  # asked for with each command, and written in Python
 def partition_of(table: str, partitions: int) -> int:
     """The partition of a table's commands: Kafka's own partitioner."""
     return int((murmur2(table.encode()) & POSITIVE) % partitions)
