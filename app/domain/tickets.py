@@ -6,8 +6,8 @@ have made of it. So each version of a ticket can be told again, exactly.
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
 NEW: Final = "new"
 SEEN: Final = "seen"
@@ -144,8 +144,7 @@ class KitchenOrder:
         return replace(self, changes=tuple(change for change in self.changes if change.offset <= offset))
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(NamedTuple):
     """A station's part of an order as it stands at `version`; `last` is the change that made it so, None at first."""
 
     order: KitchenOrder
@@ -155,7 +154,7 @@ class Ticket:
     done: frozenset[str]  # ids of lines
     is_acknowledged: bool
     last: Change | None
-    before: "Ticket | None" = field(repr=False, compare=False)  # as it was before `last`
+    before: "Ticket | None"  # as it was before `last`
 
     @property
     def lines(self) -> tuple[TicketLine, ...]:
