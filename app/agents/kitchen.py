@@ -43,7 +43,7 @@ from app.ports import (
     LogWriter,
     UnavailableError,
 )
-from app.tables.kitchen import KitchenState, decode_order, head_of
+from app.tables.kitchen import KitchenState, offset_of, split_order_key, table_key
 from app.ticket_messages import encode_ticket
 from app.topics import KITCHEN_CHANGELOG, KITCHEN_COMMANDS, KITCHEN_TICKETS, ORDER_COMMANDS
 
@@ -175,7 +175,7 @@ class KitchenAgent:
 
     async def _check_end(self, number: int) -> None:
         """A log that ends before a record's offset would give new commands offsets that count as read."""
-        last = max((head_of(data).offset for data in self._state.records(number).values()), default=-1)
+        last = max((offset_of(data) for data in self._state.records(number).values()), default=-1)
         end = await self._reader.end(KITCHEN_COMMANDS, number)
         if end <= last:
             self._fatal(
@@ -209,9 +209,9 @@ class KitchenAgent:
         """Ask for what is too old (ms, UTC), or past `max_open` in a partition, to be cleared: by the log, like all."""
         for partition in self.partitions.values():
             for key in partition.to_clear(max_open, placed_before, MOST_CLEARED):
-                order = decode_order(partition.records[key])
-                command = ClearOrder(order.table, order.order_id)
-                self._writer.lane(KITCHEN_COMMANDS, partition.number).send(order.table.encode(), encode(command))
+                table, order_id = split_order_key(key)
+                command = ClearOrder(table, order_id)
+                self._writer.lane(KITCHEN_COMMANDS, partition.number).send(table_key(table), encode(command))
 
     # ── the loop ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

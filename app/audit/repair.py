@@ -15,7 +15,7 @@ from app.audit.tickets import of_ticket
 from app.domain.row import BadRowError, row_offset
 from app.messages import BadMessageError
 from app.settings import Settings
-from app.tables.kitchen import head_of
+from app.tables.kitchen import offset_of
 from app.topics import (
     DAY_MS,
     KITCHEN_APP,
@@ -84,7 +84,7 @@ def logs() -> tuple[Decided, ...]:
     """The logs whose ends count."""
     return (
         Decided(ORDER_COMMANDS, ORDERS_APP, TABLES_CHANGELOG, row_offset),
-        Decided(KITCHEN_COMMANDS, KITCHEN_APP, KITCHEN_CHANGELOG, lambda data: head_of(data).offset),
+        Decided(KITCHEN_COMMANDS, KITCHEN_APP, KITCHEN_CHANGELOG, offset_of),
     )
 
 

@@ -6,6 +6,7 @@ known has read the order, too.
 
 import struct
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -84,6 +85,12 @@ def order_key(table: str, order_id: str) -> bytes:
     return f"{table}/{order_id}".encode()
 
 
+def split_order_key(key: bytes) -> tuple[str, str]:
+    """Table and order id of the key of an order's record."""
+    table, _, order_id = key.decode().partition("/")
+    return table, order_id
+
+
 def table_key(table: str) -> bytes:
     """The key of a table's record."""
     return table.encode()
@@ -101,6 +108,7 @@ def encode_table(table: KitchenTable) -> bytes:
     return _HEAD.pack(FORMAT, TABLE, table.offset, 0, 0) + _encode(table)
 
 
+@lru_cache(maxsize=4)  # a change asks for the order that it decides on, and again when that one's record is replaced
 def decode_order(data: bytes) -> KitchenOrder:
     """The order of a record; its head has been looked at."""
     return _order.decode(memoryview(data)[_HEAD.size :])

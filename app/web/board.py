@@ -14,7 +14,16 @@ from dataclasses import dataclass
 
 from app.domain.kitchen import NO_TABLE, KitchenTable
 from app.domain.tickets import KitchenOrder, Ticket, tickets_of, versions_of
-from app.tables.kitchen import Records, decode_order, decode_table, head_of, order_key, put_newer, table_key
+from app.tables.kitchen import (
+    Records,
+    decode_order,
+    decode_table,
+    head_of,
+    order_key,
+    put_newer,
+    split_order_key,
+    table_key,
+)
 from app.web.bell import Bell
 
 _place = re.compile(r"(\d{1,15})(?:\+(\d{1,4}))?")
@@ -101,12 +110,12 @@ class Board:
         if value is None:
             for known in (self.finished, self.open, self.unseen):
                 known.pop(key, None)
-            self._keys.pop(_order_id(key), None)
+            self._keys.pop(split_order_key(key)[1], None)
             return
         head = head_of(value)
         if head.is_table:
             return
-        self._keys.setdefault(_order_id(key), key)
+        self._keys.setdefault(split_order_key(key)[1], key)
         if head.is_finished:
             self.open.pop(key, None)
             self.finished.pop(key, None)
@@ -129,7 +138,7 @@ class Board:
     def table_of(self, order_id: str) -> str | None:
         """The table of an order; None where there is no such order."""
         key = self._keys.get(order_id)
-        return None if key is None else key.decode().partition("/")[0]
+        return None if key is None else split_order_key(key)[0]
 
     def order(self, table: str, order_id: str) -> KitchenOrder | None:
         """An order; None where it is not known, or no longer."""
@@ -257,7 +266,3 @@ class Cursor:
 
     def _named(self, places: list[Place]) -> str:
         return f"{self._board.log}:" + ".".join(f"{offset}+{n}" if n else str(offset) for offset, n in places)
-
-
-def _order_id(key: bytes) -> str:
-    return key.decode().partition("/")[2]
