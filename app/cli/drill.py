@@ -1,5 +1,6 @@
 """`python -m app drill`: faults while orders flow, and whether anything was lost, doubled or left broken."""
 
+import fnmatch
 import subprocess
 import sys
 import time
@@ -34,7 +35,7 @@ APART = 500  # ports between the two stacks of a run side by side
 def command(
     names: tuple[str, ...], *, is_list: bool, seed: int | None, offset: int, side_by_side: bool, folder: Path | None
 ) -> None:
-    """Break things while orders flow, on stacks of its own; all drills, or those named.
+    """Break things while orders flow, on stacks of its own; all drills, or those named (`alert-*` names several).
 
     Ends with 1 where an order was lost or placed twice, an answer was wrong, or something stayed broken.
     """
@@ -42,13 +43,15 @@ def command(
         for drill in DRILLS:
             click.echo(f"{drill.name:<24} {drill.title}")
         return
-    unknown = [name for name in names if name not in BY_NAME]
+    unknown = [name for name in names if not fnmatch.filter(BY_NAME, name)]
     if unknown:
         raise click.ClickException(f"there is no drill {', '.join(unknown)}; python -m app drill --list")
     seed = int(time.time()) if seed is None else seed
     with told():
         kept = folder or load().data_dir / "drills" / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
-        chosen = [drill for drill in DRILLS if not names or drill.name in names]
+        chosen = [
+            drill for drill in DRILLS if not names or any(fnmatch.fnmatchcase(drill.name, name) for name in names)
+        ]
         beside = [drill for drill in chosen if drill.stand != PLAIN] if side_by_side else []
         second = _second(beside, seed, offset, kept) if beside else None
         mine = [drill for drill in chosen if drill not in beside]

@@ -2,6 +2,7 @@
 
 from app.drill.drill import Drill
 from app.drill.drills import (
+    alerts,
     backlog,
     catchup,
     clock,
@@ -45,5 +46,6 @@ DRILLS: tuple[Drill, ...] = (
     *disk.DRILLS,
     *clock.DRILLS,
     *overload.DRILLS,
+    *alerts.DRILLS,
 )
 BY_NAME = {drill.name: drill for drill in DRILLS}
