@@ -71,6 +71,7 @@ class Auditor:
         self._pieces: Pieces | None = None
         self._store: Store | None = None
         self._front, self._round = Cursor(), Cursor()
+        self._round_ends: dict[int, int] = {}  # the front as the round began: it never stands still
         self._is_waiting = False
         self.has_begun = False  # both Kafka and Cassandra have answered once
         self.turned_at = time.monotonic()
@@ -208,13 +209,14 @@ class Auditor:
         self._again(starts)
 
     def _again(self, starts: Mapping[int, int]) -> None:
-        """The next orders of a round through all that was looked for once."""
+        """The next orders of a round through all that was looked for once, up to the front as it was then."""
         audit = self._settings.audit
         if self.book.is_full or self._turn():
             return
-        if not self._look_at_next(self._round, starts, self._front.at, round(audit.repeat_rate * audit.every)):
-            self._figures.round_is_done()
-            self._round = Cursor()
+        if not self._look_at_next(self._round, starts, self._round_ends, round(audit.repeat_rate * audit.every)):
+            if self._round_ends:
+                self._figures.round_is_done()
+            self._round, self._round_ends = Cursor(), dict(self._front.at)
 
     def _look_at_next(self, cursor: Cursor, starts: Mapping[int, int], ends: Mapping[int, int], most: int) -> bool:
         """Look for the orders of the cursor's next piece, if there is one."""
