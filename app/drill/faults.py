@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -117,33 +117,6 @@ def scaled_away(service: str, count: int = 2) -> Happens:
             await scene.ready()
 
     return happens
-
-
-def slowed(*names: str, runs: float, stands: float) -> Happens:
-    """They have so little time: `runs` s, then none for `stands` s, and so on."""
-
-    @asynccontextmanager
-    async def happens(scene: Scene, house: House) -> AsyncIterator[Mark]:
-        del house
-        mark = scene.fault(f"{', '.join(names)} run {100 * runs / (runs + stands):.0f} % of the time")
-        crawling = asyncio.create_task(_crawl(scene, names, runs, stands))
-        try:
-            yield mark
-        finally:
-            crawling.cancel()
-            await asyncio.gather(crawling, return_exceptions=True)
-            scene.send(signal.SIGCONT, *names)
-            scene.healed("at full speed again")
-
-    return happens
-
-
-async def _crawl(scene: Scene, names: Sequence[str], runs: float, stands: float) -> None:
-    while True:
-        scene.send(signal.SIGSTOP, *names)
-        await asyncio.sleep(stands)
-        scene.send(signal.SIGCONT, *names)
-        await asyncio.sleep(runs)
 
 
 @asynccontextmanager
