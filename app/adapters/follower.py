@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from app.adapters.librdkafka import link_config
 from app.ports import Fatal
@@ -26,6 +26,7 @@ MIN_WAIT_MS = 100
 BATCH = 500  # records
 MAX_WAITING = 32  # batches that the event loop has not come to; more wait in librdkafka, and then in Kafka
 COMPLAIN_SECONDS = 10.0
+LOOK_SECONDS = 2.0  # without a record of a partition, until it is looked whether it has any
 
 # Called on the event loop with a partition and its next records.
 Arrived = Callable[[int, Sequence["Followed"]], None]
@@ -92,7 +93,6 @@ class Follower:
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",
             "check.crcs": True,  # what is damaged is skipped, and missed below
-            "log_level": 2,
             # A fetch waits so long at the broker where nothing comes in; new partitions are asked for by the next one.
             "fetch.wait.max.ms": max(MIN_WAIT_MS if min_bytes == 1 else 0, int(1000 * patience)),
             "fetch.min.bytes": min_bytes,
@@ -103,7 +103,13 @@ class Follower:
         self._lock = threading.Lock()
         self._wanted: Mapping[int, int | None] = {}
         self._epoch = 0  # of what is wanted
+        self._assigned = 0  # of what the thread follows
         self._waiting = 0  # batches on their way to the event loop
+        self._due: dict[
+            int, int | None
+        ] = {}  # on the thread: what comes next of each partition; None: the first there is
+        self._heard: dict[int, float] = {}  # when something came last, or it was looked
+        self._ends: dict[int, int] = {}  # then
         self._next: dict[int, int] = {}  # the offset that is due of each partition, once something came
         self._something = threading.Event()
         self._stopping = False
@@ -134,21 +140,24 @@ class Follower:
 
     def _run(self) -> None:
         try:
-            consumer = Consumer(self._config)
-            try:
-                self._follow(consumer)
-            finally:
-                consumer.close()
+            while not self._stopping:
+                consumer = Consumer(self._config)
+                try:
+                    self._follow(consumer)
+                finally:
+                    consumer.close()
         except Exception as error:
             log.exception("the follower failed")
             self._fatal(f"{self._topic} can no longer be followed: {error!r}")
 
     def _follow(self, consumer: Consumer) -> None:
+        """Until it is to stop, or this consumer no longer gives what there is."""
         epoch = 0
-        while not self._stopping:
+        while not (self._stopping or self._is_stalled(consumer)):
             if self._epoch != epoch:
                 epoch = self._assign(consumer)
             elif not self._wanted or self._waiting >= MAX_WAITING or not self._has_room():
+                self._look_later()
                 self._something.wait(self._patience if self._wanted else None)
                 self._something.clear()
             elif (first := consumer.poll(self._patience)) is not None:
@@ -158,15 +167,45 @@ class Follower:
     def _assign(self, consumer: Consumer) -> int:
         with self._lock:
             wanted, epoch = self._wanted, self._epoch
+        if epoch != self._assigned:  # else another consumer goes on where the last one stopped
+            self._due, self._assigned = dict(wanted), epoch
         places = [
             TopicPartition(self._topic, partition, OFFSET_BEGINNING if offset is None else offset)
-            for partition, offset in wanted.items()
+            for partition, offset in self._due.items()
         ]
+        self._look_later()
         if places:
             consumer.assign(places)
         else:
             consumer.unassign()
         return epoch
+
+    def _look_later(self) -> None:
+        self._heard = dict.fromkeys(self._due, time.monotonic())
+        self._ends.clear()
+
+    def _is_stalled(self, consumer: Consumer) -> bool:
+        """Whether a partition had records at the last look that have not come since, though there was room for them.
+
+        After a broker was away for two minutes a consumer was seen to fetch nothing more of two partitions, without a
+        word; another one does. Of a compacted topic it cannot be told: its last records may be gone.
+        """
+        if self._is_compacted:
+            return False
+        now = time.monotonic()
+        for partition in [partition for partition, at in self._heard.items() if now - at > LOOK_SECONDS]:
+            due, before = self._due[partition], self._ends.get(partition)
+            try:
+                start, end = consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=1.0)
+            except (KafkaException, TypeError):  # it is away, or slow: None is no pair
+                self._look_later()
+                return False
+            self._heard[partition], self._ends[partition] = now, end
+            if before is not None and before > max(start, due or 0):
+                what = {"topic": self._topic, "partition": partition, "due": due, "end": before}
+                log.warning("records do not come: they are followed anew", **what)
+                return True
+        return False
 
     def _pass_on(self, messages: list[Message], epoch: int) -> None:
         batches: dict[int, list[Followed]] = defaultdict(list)
@@ -175,6 +214,10 @@ class Follower:
                 self._complain(error)
             else:
                 batches[message.partition()].append(_followed(message))
+        now = time.monotonic()
+        for partition, records in batches.items():
+            self._due[partition], self._heard[partition] = records[-1].offset + 1, now
+            self._ends.pop(partition, None)
         if batches and self._loop is not None and not self._loop.is_closed():
             with self._lock:
                 self._waiting += 1

@@ -20,4 +20,6 @@ def link_config(settings: Settings, client_id: str) -> dict[str, Any]:
         "socket.connection.setup.timeout.ms": int(CONNECT_SECONDS * 1000),
         "reconnect.backoff.max.ms": int(RECONNECT_SECONDS * 1000),
         "socket.keepalive.enable": True,
+        # Its own log repeats each failed connection up to twenty times a second: whoever waits for Kafka says so.
+        "log_level": 2,
     }

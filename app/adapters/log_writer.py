@@ -37,10 +37,7 @@ class PolledProducer:
     def __init__(self, name: str, config: dict[str, Any], after_poll: Callable[[], None] | None = None) -> None:
         self._name = name
         self._complained_at = 0.0
-        # Its own log repeats each failed connection many times a second: we say it every few seconds.
-        self._producer = Producer(
-            {"acks": "all", "log_level": 2, "error_cb": self._complain, "max.in.flight": ONE_AT_A_TIME, **config}
-        )
+        self._producer = Producer({"acks": "all", "error_cb": self._complain, "max.in.flight": ONE_AT_A_TIME, **config})
         self._after_poll = after_poll
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._poll, name=f"{name}-poll", daemon=True)

@@ -1,12 +1,14 @@
 """What comes from a follower after it was asked for something else, or with a hole in it; without a broker."""
 
+import asyncio
 import gc
+import time
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import pytest
-from confluent_kafka import Message
+from confluent_kafka import Message, TopicPartition
 
 from app.adapters.follower import Followed, Follower, _followed
 from app.settings import Kafka, Settings
@@ -83,6 +85,57 @@ async def test_what_cannot_be_handed_over_ends_the_process(agent: Agent) -> None
     agent.breaks = True
     with pytest.raises(EndedError, match="the queue is full"):
         agent.follower._arrive({0: records(3)}, epoch=1)
+
+
+class StalledConsumer:
+    """The first one made gives nothing of a partition of ten records; the next one does."""
+
+    made: ClassVar[list["StalledConsumer"]] = []
+
+    def __init__(self, _config: object) -> None:
+        self.made.append(self)
+        self.at: int | None = None
+        self.closed = False
+
+    def assign(self, places: Sequence[TopicPartition]) -> None:
+        [place] = places
+        self.at = place.offset
+
+    def unassign(self) -> None:
+        self.at = None
+
+    def poll(self, patience: float) -> Message | None:
+        if self.at is None or self.at > 9 or (len(self.made) == 1 and self.at == 7):
+            time.sleep(min(patience, 0.001))
+            return None
+        self.at += 1
+        return Message(topic="commands", partition=0, offset=self.at - 1, key=b"T1", value=b"{}", timestamp=(2, 5_000))
+
+    def consume(self, _most: int, timeout: float) -> list[Message]:
+        assert timeout == 0
+        return []
+
+    def get_watermark_offsets(self, _place: TopicPartition, timeout: float) -> tuple[int, int]:
+        assert timeout
+        return 0, 10
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def test_records_that_do_not_come_are_followed_anew_from_where_they_are_due(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StalledConsumer, "made", [])
+    monkeypatch.setattr("app.adapters.follower.Consumer", StalledConsumer)
+    monkeypatch.setattr("app.adapters.follower.LOOK_SECONDS", 0.05)
+    agent.follower.follow({0: 5})
+    async with asyncio.timeout(10):
+        while sum(len(offsets) for _, offsets in agent.came) < 5:  # noqa: ASYNC110 - a thread of its own gives them
+            await asyncio.sleep(0.01)
+    assert [offset for _, offsets in agent.came for offset in offsets] == [5, 6, 7, 8, 9]
+    await asyncio.sleep(0.2)
+    assert [consumer.closed for consumer in StalledConsumer.made] == [True, False], "there is nothing more"
 
 
 def test_a_record_is_all_of_its_message_and_nothing_that_the_collector_walks() -> None:

@@ -13,6 +13,7 @@ import pytest
         ("aiokafka", "0.14"),
         ("aiohttp", "3.14"),
         ("confluent-kafka", "2.16"),
+        ("cassandra-driver", "3.30"),
     ],
 )
 def test_a_library_that_moved_is_looked_through_again(library: str, known: str) -> None:
