@@ -15,6 +15,7 @@ from app.domain.menu_edits import revised
 from app.messages import Answer, Command
 from app.ports import UnavailableError
 from app.web.fast_orders import FastOrders
+from app.web.limits import admit_order
 from app.web.orders import Asked
 from tests.house import DISHES, House, order, serving
 from tests.wire import alike, exchange, read_on, run
@@ -294,6 +295,28 @@ async def test_a_guest_who_has_gone_is_answered_nothing_and_the_order_stands() -
         await asyncio.sleep(0.05)
     assert len(house.owner.events) == 1
     assert house.watch.outcomes == ["accepted"]
+
+
+async def test_nothing_is_sent_to_the_owner_for_a_guest_who_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    house, is_asked, may = House(), asyncio.Event(), asyncio.Event()
+
+    async def admit_later(*asked: Any) -> Any:
+        is_asked.set()
+        await may.wait()
+        return await admit_order(*asked)
+
+    monkeypatch.setattr("app.web.orders.admit_order", admit_later)
+    async with open_house(house) as port:
+        commands = len(house.owner.commands)
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(FIRST)
+        await is_asked.wait()
+        writer.transport.abort()
+        await asyncio.sleep(0.05)
+        may.set()
+        await asyncio.sleep(0.05)
+        assert len(house.owner.commands) == commands
+        assert house.watch.outcomes == []
 
 
 async def test_heads_in_new_words_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
