@@ -63,9 +63,7 @@ class FastOrders:
 
     def write(self, asked: Asked, response: web.Response, *, is_last: bool) -> bytes:
         """The answer's bytes."""
-        assert isinstance(response.body, bytes)
-        told = response.headers.items()
-        return self._headers.write(response.status, told, response.body, asked.request_id, is_last=is_last)
+        return self._headers.write_response(response, asked.request_id, is_last=is_last)
 
     def _learn(self, head: bytes) -> _Head | None:
         headers = plain_headers(head, _LINE, _MORE)

@@ -65,6 +65,11 @@ class AnswerHeaders:
         )
         return head.encode("ascii") + body
 
+    def write_response(self, response: web.Response, request_id: str, *, is_last: bool) -> bytes:
+        """The same of an answer as views make them."""
+        assert isinstance(response.body, bytes)
+        return self.write(response.status, response.headers.items(), response.body, request_id, is_last=is_last)
+
     def put_on(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """Complete an answer; once is enough.
 

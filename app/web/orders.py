@@ -13,7 +13,7 @@ from app.domain.claims import Claims
 from app.domain.ids import fingerprint, order_id
 from app.messages import Answer, PlaceOrder
 from app.ports import SAMPLED, UnavailableError
-from app.web.access import bearer
+from app.web.access import bearer, holder
 from app.web.answers import INVALID_ITEM, MENU_CHANGED, answer, not_ready, refuse, slow_down
 from app.web.bodies import read_body
 from app.web.fast_refusal import FastRefusal
@@ -98,12 +98,11 @@ class PlacingOrders:
             return "too_large", refuse(413)
         if self._services.ready() is not None:
             return "unavailable", not_ready()
-        token = bearer(request)
-        claims = self._services.tokens.verify(token) if token else None
+        claims = holder(self._services, request)
         if claims is None:
             refusal = unauthorized(self._services, request)
             return "unauthorized" if refusal.status == 401 else "rate_limited", refusal
-        asked = Asked(body, token, claims, request[REQUEST_KEY], partial(_is_gone, request))
+        asked = Asked(body, bearer(request), claims, request[REQUEST_KEY], partial(_is_gone, request))
         return await self._place(asked, began)
 
     async def _place(self, asked: Asked, began: float) -> tuple[str, web.Response]:

@@ -5,11 +5,11 @@ from functools import partial
 from typing import cast
 
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
-from app.web.answers import BODIES, JSON, refuse
+from app.web.answers import refuse
 from app.web.crowd import CROWD, Crowd
 from app.web.fast_menu import FAST_MENU, FastMenu, is_whole
 from app.web.fast_orders import FAST_ORDERS, FastOrders
@@ -85,8 +85,7 @@ class ContractHandler(RequestHandler):
     def _send_away(self, transport: asyncio.Transport) -> None:
         headers = cast(ContractServer, self._manager).headers
         if headers is not None:
-            told = (hdrs.RETRY_AFTER, "1"), (hdrs.CONTENT_TYPE, JSON)
-            transport.write(headers.write(503, told, BODIES[503], new_request_id(), is_last=True))
+            transport.write(headers.write_response(refuse(503), new_request_id(), is_last=True))
         transport.close()
 
     def data_received(self, data: bytes) -> None:
