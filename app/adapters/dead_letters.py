@@ -9,7 +9,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from app.adapters.librdkafka import link_config
-from app.adapters.log_writer import PolledProducer
+from app.adapters.polled_producer import PolledProducer
 from app.ports import Consumed
 from app.settings import Settings
 from app.topics import DEAD_LETTERS

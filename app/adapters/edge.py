@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from app import messages
@@ -19,7 +20,7 @@ UNKNOWN = "unknown"
 class Commands(Protocol):
     """Where commands are appended."""
 
-    def append(self, key: bytes, value: bytes, on_failure: Callable[[str], None]) -> None: ...
+    def append(self, table: str, command: bytes, on_failure: Callable[[str], None]) -> None: ...
 
 
 class KafkaEdge:
@@ -83,11 +84,7 @@ class KafkaEdge:
         if self._sweep is None:
             self._sweep = loop.call_later(SWEEP_SECONDS, self._sweep_overdue)
         try:
-            self._commands.append(
-                command.table.encode(),
-                messages.encode(command),
-                lambda reason: self._fail_threadsafe(request_id, reason),
-            )
+            self._commands.append(command.table, messages.encode(command), partial(self._fail, request_id))
             return await future
         finally:
             self._waiting.pop(request_id, None)
@@ -105,10 +102,6 @@ class KafkaEdge:
             waiting[1].set_result(answer)
             if answer.at:
                 self._watch.took("reply", max(0.0, time.time() - answer.at))
-
-    def _fail_threadsafe(self, request_id: str, reason: str) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._fail, request_id, reason)
 
     def _fail(self, request_id: str, reason: str) -> None:
         waiting = self._waiting.get(request_id)

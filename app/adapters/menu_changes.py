@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from app.adapters.follower import Followed, Follower
 from app.adapters.librdkafka import link_config
-from app.adapters.log_writer import PolledProducer
+from app.adapters.polled_producer import PolledProducer
 from app.messages import BadMessageError, MenuChanged, decode_menu_change, encode
 from app.ports import Fatal, LogReader, UnavailableError
 from app.settings import Settings

@@ -12,7 +12,7 @@ from time import perf_counter
 
 from app import messages
 from app.adapters.link import Link, link_key
-from app.adapters.log_writer import PolledProducer
+from app.adapters.polled_producer import PolledProducer
 from app.bench.load import LoadError
 from app.domain.ids import fingerprint, order_id
 from app.messages import Answer, Asked, CloseSession, Line, OpenSession, PlaceOrder

@@ -38,6 +38,7 @@ def _of(file: str, *functions: str) -> str:
 _CONSUMER = r"aiokafka/|faust/|mode/(?!worker)|app/adapters/(transport|heartbeat)\.py"
 _LOOP = r"uvloop|asyncio/|selectors\.py|threading\.py|concurrent/|mode/worker\.py"
 _WRITER, _PARTITION = "app/adapters/log_writer.py", "app/agents/partition.py"
+_APPENDER = r"app/adapters/appender\.py|aiokafka/(client|conn|record|protocol)"
 
 STAGES: Mapping[str, Stages] = {
     "orders": _stages(
@@ -59,6 +60,10 @@ STAGES: Mapping[str, Stages] = {
             ),
         ),
         (
+            "requests to Kafka",
+            _APPENDER,
+        ),
+        (
             "consumer and decode",
             rf"{_CONSUMER}|app/messages\.py|{_of('app/agents/orders.py', '_run', 'run', '_decode')}",
         ),
@@ -66,7 +71,7 @@ STAGES: Mapping[str, Stages] = {
             "acknowledgements and answers",
             "|".join(
                 [
-                    _of(_WRITER, "_poll", "_delivered", "_wake", "_call", "report"),
+                    _of(_WRITER, "_delivered", "_on_delivered", "_take", "_report"),
                     _of(_PARTITION, "advance", "complete_later"),
                     r"_on_delivered \(app/agents|app/adapters/(edge|link)\.py",
                 ]
@@ -92,6 +97,7 @@ STAGES: Mapping[str, Stages] = {
         ("streams to displays", r"app/web/(ticket_streams|board|sse|bell)\.py|aiohttp/(web_response|http_writer)"),
         ("what cooks send", r"app/web/|aiohttp/|pydantic|jwt/|app/adapters/(tokens|edge|link)\.py"),
         ("changelog followed", r"app/adapters/(kitchen_log|follower)\.py"),
+        ("requests to Kafka", _APPENDER),
         ("consumer and decode", rf"{_CONSUMER}|app/messages\.py"),
         ("records", r"app/tables/|app/agents/kitchen_partition\.py"),
         ("appended and acknowledged", r"app/adapters/log_writer\.py"),

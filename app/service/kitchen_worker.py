@@ -84,7 +84,7 @@ class KitchenService:
         self.writer = KafkaLogWriter(settings, end_process)
         self.reader = KafkaLogReader(settings)
         self.app.tables._recovery = BatchRecovery(self.app, self.reader, self._known)
-        self.commands = KafkaCommands(settings, KITCHEN_COMMANDS)
+        self.commands = KafkaCommands(settings, KITCHEN_COMMANDS, end_process)
         address = settings.link_address(self.name)
         self.edge = KafkaEdge(self.commands, address, settings.orders.view_deadline, settings.orders.max_waiting)
         self.link = Link(address, partial(link_key, settings.keys_dir), self.edge.resolve)
@@ -233,8 +233,8 @@ class KitchenService:
         loop = asyncio.get_running_loop()
         self.streams.start()
         self.watchdog.start()
-        self.writer.bind(loop)
-        self.commands.bind(loop)
+        self.writer.start(loop)
+        self.commands.start(loop)
         await self.link.start()
         self.log.start()
         self._tasks = [
@@ -307,14 +307,19 @@ class KitchenService:
         await self.streams.stop()
         await self.link.stop()
         await self.log.stop()
-        await asyncio.to_thread(self._stop_writers)
+        await self._stop_writers()
 
-    def _stop_writers(self) -> None:
-        left = self.commands.stop(1.0) + self.writer.stop(self.settings.orders.stop_grace) + self.dead_letters.stop(1.0)
+    async def _stop_writers(self) -> None:
+        left = await self.commands.stop(1.0) + await self.writer.stop(self.settings.orders.stop_grace)
+        left += await asyncio.to_thread(self._stop_clients)
         if left:
             log.warning("records were not delivered; the next owner reads their commands again", count=left)
+
+    def _stop_clients(self) -> int:
+        """Those that block; returns how many dead letters were not delivered."""
         self.reader.stop()
         self.reader_for_displays.stop()
+        return self.dead_letters.stop(1.0)
 
 
 def _running(run: Callable[[Any], Any]) -> Callable[[Any], Any]:

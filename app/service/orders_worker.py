@@ -111,7 +111,7 @@ class OrdersService:
         self.app.tables.add(self.rows)
         self.app.tables.add(self.chunks)
         self.writer = KafkaLogWriter(settings, end_process)
-        self.commands = KafkaCommands(settings, ORDER_COMMANDS)
+        self.commands = KafkaCommands(settings, ORDER_COMMANDS, end_process)
         self.reader = KafkaLogReader(settings)
         self.reader_for_guests = KafkaLogReader(settings)  # however much they read, tables are taken over at once
         self.app.tables._recovery = BatchRecovery(self.app, self.reader, self._known)
@@ -119,7 +119,7 @@ class OrdersService:
         address = settings.link_address(self.name)
         orders = settings.orders
         self.admission = OrderAdmission(admission.rules_of(settings.admission), self.streams.oldest)
-        self.kitchen_commands = KafkaCommands(settings, KITCHEN_COMMANDS)
+        self.kitchen_commands = KafkaCommands(settings, KITCHEN_COMMANDS, end_process)
         self.kitchen = KafkaEdge(self.kitchen_commands, address, orders.view_deadline, orders.max_waiting)
         self.edge = KafkaEdge(
             self.commands,
@@ -295,9 +295,9 @@ class OrdersService:
         loop = asyncio.get_running_loop()
         self.streams.start()
         self.watchdog.start()
-        self.writer.bind(loop)
-        self.commands.bind(loop)
-        self.kitchen_commands.bind(loop)
+        self.writer.start(loop)
+        self.commands.start(loop)
+        self.kitchen_commands.start(loop)
         await self.link.start()
         self.cassandra.start()
         self.menu.start()
@@ -378,17 +378,22 @@ class OrdersService:
         await self.menu.stop()
         await self.limiter.stop()
         await self.cassandra.stop()
-        await asyncio.to_thread(self._stop_writers)
+        await self._stop_writers()
         self.journal.flush()
 
-    def _stop_writers(self) -> None:
-        self.kitchen_commands.stop(1.0)
-        left = self.commands.stop(1.0) + self.writer.stop(self.settings.orders.stop_grace) + self.dead_letters.stop(1.0)
+    async def _stop_writers(self) -> None:
+        await self.kitchen_commands.stop(1.0)
+        left = await self.commands.stop(1.0) + await self.writer.stop(self.settings.orders.stop_grace)
+        left += await asyncio.to_thread(self._stop_clients)
         if left:
             log.warning("records were not delivered; the next owner reads their commands again", count=left)
+
+    def _stop_clients(self) -> int:
+        """Those that block; returns how many dead letters were not delivered."""
         self.announcer.stop()
         self.reader.stop()
         self.reader_for_guests.stop()
+        return self.dead_letters.stop(1.0)
 
 
 def _end_with(task: asyncio.Task[None]) -> None:

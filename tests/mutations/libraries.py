@@ -7,6 +7,7 @@ RECOVERY = "app/tables/recovery.py"
 ROWS = "app/tables/rows.py"
 COMMON = "app/service/common.py"
 WRITER = "app/adapters/log_writer.py"
+APPENDER = "app/adapters/appender.py"
 LEDGER = "app/agents/ledger.py"
 ORDER_WRITER = "app/adapters/order_writer.py"
 SERVER = "app/web/server.py"
@@ -299,10 +300,10 @@ OF_THE_LIBRARIES = [
     ),
     Mutation(
         "another-partitioner",
-        "librdkafka's own partitioner is not Kafka's",
+        "a command goes to the partition that its table's owner reads",
         WRITER,
-        '                "delivery.report.only.error": True,\n                "partitioner": "murmur2_random",\n',
-        '                "delivery.report.only.error": True,\n',
+        "self._partitions[partition_of(table, len(self._partitions))]",
+        "self._partitions[hash(table) % len(self._partitions)]",
         (UNIT + "test_log_writer.py",),
         quick=True,
     ),
@@ -310,25 +311,49 @@ OF_THE_LIBRARIES = [
         "commands-for-ever",
         "a command ends with its view's deadline: else a 503 becomes an order minutes later",
         WRITER,
-        '"message.timeout.ms": int(settings.orders.view_deadline * 1000),\n',
-        '"message.timeout.ms": 300_000,\n',
+        "command, self._loop.time() + self._deadline)",
+        "command, self._loop.time() + 300)",
         (UNIT + "test_log_writer.py",),
     ),
     Mutation(
         "rows-expire",
         "rows and events are tried until the process ends",
-        WRITER,
-        '"message.timeout.ms": 0,\n                "linger.ms"',
-        '"message.timeout.ms": 5000,\n                "linger.ms"',
-        (UNIT + "test_log_writer.py",),
+        APPENDER,
+        "if not error.retriable or batch.due <= now:",
+        "if True:",
+        (UNIT + "test_appender.py",),
+    ),
+    Mutation(
+        "overdue-is-sent",
+        "a command that waited for its broker past its view's deadline is not sent any more",
+        APPENDER,
+        "        outbox.drop_late(self._now())\n        if not",
+        "        if not",
+        (UNIT + "test_appender.py",),
+    ),
+    Mutation(
+        "sent-again-as-something-new",
+        "what is sent again keeps its sequence: else Kafka takes it twice",
+        APPENDER,
+        "        if outbox.batch is not None:\n",
+        "        if outbox.batch is not None:\n            outbox.sequence += outbox.batch.count\n",
+        (UNIT + "test_appender.py",),
+    ),
+    Mutation(
+        "two-requests-at-a-time",
+        "what comes meanwhile shares the next request",
+        APPENDER,
+        "            if node not in self._busy:\n                found",
+        "            if True:\n                found",
+        (UNIT + "test_appender.py",),
     ),
     Mutation(
         "one-replica-is-enough",
         "every in-sync replica has it",
-        WRITER,
-        '{"acks": "all", ',
-        '{"acks": 1, ',
-        (UNIT + "test_log_writer.py",),
+        APPENDER,
+        "ALL_IN_SYNC = -1\n",
+        "ALL_IN_SYNC = 1\n",
+        (UNIT + "test_appender.py",),
     ),
     Mutation(
         "ledger-acks-before-it-writes",

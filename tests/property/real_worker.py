@@ -70,18 +70,19 @@ class RealLane:
 
     def __init__(self, topic: str, on_delivered: Callable[[], None]) -> None:
         self.queue: deque[Any] = deque()  # sent and not arrived
-        writer: Any = SimpleNamespace(fatal=fatal, flush_soon=lambda lane: lane.flush())
-        self.lane = KafkaLane(writer, self._produce, topic, 0)
-        self._topic = topic
+        self.topic = topic
+        appender: Any = SimpleNamespace(outbox=self._outbox)
+        self.lane = KafkaLane(appender, topic, 0, fatal)
         self._arrived: deque[int] = deque()  # offsets of what has arrived and is not known to have
         self._on_delivered = on_delivered
 
-    def _produce(self, topic: str, records: list[dict[str, Any]], partition: int, on_delivery: Any) -> int:
-        assert (topic, partition) == (self._topic, 0)
-        for record in records:
-            key, value = record["key"], record["value"]
-            self.queue.append(decode_event(value) if topic == ORDER_EVENTS else (key, value))
-        return len(records)
+    def _outbox(self, topic: str, partition: int, delivered: Callable[[int, int], None], _: Any) -> Any:
+        assert (topic, partition) == (self.topic, 0)
+        self._delivered = delivered
+        return SimpleNamespace(send=self._send)
+
+    def _send(self, key: bytes, value: bytes) -> None:
+        self.queue.append(decode_event(value) if self.topic == ORDER_EVENTS else (key, value))
 
     def arrive(self, offset: int, *, skip_strangers: bool) -> Any:
         """The next record, which arrives at this offset; the rule cannot be switched off in what ships."""
@@ -92,8 +93,7 @@ class RealLane:
     def acknowledge(self, count: int) -> None:
         """The worker hears that so many records more have arrived."""
         for _ in range(min(count, len(self._arrived))):
-            offset = self._arrived.popleft()
-            self.lane._delivered(None, SimpleNamespace(offset=lambda offset=offset: offset))  # type: ignore[arg-type]
+            self._delivered(self._arrived.popleft(), 1)
         self._on_delivered()
 
 
@@ -151,7 +151,7 @@ class RealWorker:
 
     def lane(self, topic: str, partition: int) -> KafkaLane:
         """Where it writes."""
-        return next(lane.lane for lane in self.lanes.values() if lane.lane._topic == topic)
+        return next(lane.lane for lane in self.lanes.values() if lane.topic == topic)
 
     def on_delivered(self, callback: Callable[[], None]) -> None:
         self._callbacks.append(callback)

@@ -281,8 +281,8 @@ RAW = f"""
 {_TAKE};decide (app/domain/decide.py:120);Row.find (app/domain/row.py:60) 8
 {_TAKE};Partition.write_row (app/agents/partition.py:80);KafkaLane.send (app/adapters/log_writer.py:90) 7
 {_TAKE};OrdersAgent._decode (app/agents/orders.py:130);decode_command (app/messages.py:200) 10
-Thread.run (threading.py:982);PolledProducer._poll (app/adapters/log_writer.py:43) 3
-{_LOOP};KafkaLogWriter._call (app/adapters/log_writer.py:150);Partition.advance (app/agents/partition.py:120) 2
+{_LOOP};Appender._send (app/adapters/appender.py:240);AIOKafkaConnection.send (aiokafka/conn.py:410) 3
+{_LOOP};KafkaLogWriter._on_delivered (app/adapters/log_writer.py:120);Partition.advance (app/agents/partition.py:120) 2
 {_TAKE};LogJournal.decided (app/adapters/journal.py:40);LogJournal._add (app/adapters/journal.py:60) 4
 {_LOOP} 5
 <module> (somewhere/else.py:1) 1
@@ -298,7 +298,8 @@ def test_samples_are_folded_into_the_stage_of_their_innermost_known_frame() -> N
         "command encode and append": 10,
         "decision and rows": 15,
         "consumer and decode": 10,
-        "acknowledgements and answers": 5,
+        "acknowledgements and answers": 2,
+        "requests to Kafka": 3,
         "order lines": 4,
         "event loop": 5,
         profile.OTHER: 1,

@@ -1,17 +1,17 @@
 """Where recovery reads from, over a log that the test writes; and what a lane knows of its partition."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 
 import faust
 import pytest
-from confluent_kafka import Message
 from faust.tables.recovery import Recovery
 from faust.types import TP
 
-from app.adapters.log_writer import KafkaLane, KafkaLogWriter
+from app.adapters.appender import Appender
+from app.adapters.log_writer import KafkaLane
 from app.domain.row import NO_ROW, Chunk, chunk_key, encode_id
 from app.ports import Record
 from app.tables.recovery import BatchRecovery
@@ -123,17 +123,16 @@ class Bench:
     """A lane whose records Kafka puts where the test says."""
 
     def __init__(self) -> None:
-        writer = cast(KafkaLogWriter, SimpleNamespace(fatal=fatal, flush_soon=lambda lane: lane.flush()))
-        self.delivered: list[Any] = []
-        self.lane = KafkaLane(writer, self._produce, TABLES_CHANGELOG, 1)
+        appender = cast(Appender, SimpleNamespace(outbox=self._outbox))
+        self.lane = KafkaLane(appender, TABLES_CHANGELOG, 1, fatal)
 
-    def _produce(self, topic: str, records: list[Any], *, on_delivery: Any, **_: Any) -> int:
-        self.delivered.append(on_delivery)
-        return len(records)
+    def _outbox(self, topic: str, partition: int, delivered: Callable[[int, int], None], _: Any) -> Any:
+        self.delivered = delivered
+        return SimpleNamespace(send=lambda key, value: None)
 
     def write(self, offset: int) -> None:
         self.lane.send(b"T1", b"row")
-        self.delivered.pop()(None, cast(Message, SimpleNamespace(offset=lambda: offset)))
+        self.delivered(offset, 1)
 
 
 def test_a_lane_knows_its_own_records_behind_what_was_read() -> None:

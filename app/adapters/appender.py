@@ -1,0 +1,356 @@
+"""Records into Kafka, on the event loop: one request at a time to each broker, with what every partition has.
+
+librdkafka sends a request for each partition. An order is a few records in as many partitions, and Kafka's work, like
+the wake-ups on both sides, is counted in requests: here, what comes while one is under way shares the next, whatever
+partition it is for. The protocol, the batches of records, connections and metadata are aiokafka's; its own producer
+keeps a future for each record, and sends what has expired meanwhile. Can go when librdkafka does the same
+(https://github.com/confluentinc/librdkafka/issues/1700).
+"""
+
+import asyncio
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError, for_code
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.protocol.transaction import InitProducerIdRequest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.structs import TopicPartition
+
+from app.ports import Fatal
+from app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+ALL_IN_SYNC = -1
+FORMAT = 2  # of a batch of records
+BATCH_BYTES = 500_000  # of one partition in one request; Kafka refuses 1 MB and more
+SEQUENCES = 2**31  # after which they begin anew
+
+# s without an answer until the connection counts as dead, and what was asked is asked again on a new one.
+ANSWER_SECONDS = 3.0
+RETRY_SECONDS = 0.1
+COMPLAIN_SECONDS = 10.0
+STOP_POLL_SECONDS = 0.01
+
+NOBODY = -1  # the broker that leads a partition, where none is known to
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Records of one partition as they are sent, and sent again; given up at `due`, s of the loop's clock."""
+
+    data: bytes
+    count: int
+    due: float
+
+
+class Outbox:
+    """What one partition is sent, in order."""
+
+    __slots__ = ("_flush_soon", "batch", "delivered", "failed", "pending", "place", "sequence")
+
+    def __init__(
+        self,
+        place: TopicPartition,
+        delivered: Callable[[int, int], None],
+        failed: Callable[[int, str], None],
+        flush_soon: Callable[["Outbox"], None],
+    ) -> None:
+        """Both are told how many of the oldest records are done with.
+
+        `delivered` hears the offset of the first of them before, `failed` why they are given up after it.
+        """
+        self.place = place
+        self.delivered = delivered
+        self.failed = failed
+        self._flush_soon = flush_soon
+        self.pending: list[tuple[bytes, bytes | None, float]] = []
+        self.batch: _Batch | None = None  # under way, or to be sent again
+        self.sequence = 0
+
+    @property
+    def left(self) -> int:
+        """Records that were not delivered yet."""
+        return len(self.pending) + (self.batch.count if self.batch is not None else 0)
+
+    def send(self, key: bytes, value: bytes | None, due: float = math.inf) -> None:
+        """Append a record; it is given up where it was not sent before `due`, s of the loop's clock."""
+        self.pending.append((key, value, due))
+        if len(self.pending) == 1:
+            self._flush_soon(self)
+
+    def drop_late(self, now: float) -> None:
+        """Give up what is overdue; the oldest ends first."""
+        late = 0
+        for _, _, due in self.pending:
+            if due > now:
+                break
+            late += 1
+        if late:
+            del self.pending[:late]
+            self.failed(late, "it was not sent in time")
+
+
+class Appender:
+    """Sends what its outboxes hold; used on one event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        client_id: str,
+        fatal: Fatal,
+        *,
+        is_idempotent: bool,
+        delivered: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`delivered` is called after an answer was told to its outboxes; `fatal` where the appender itself fails."""
+        self._bootstrap = settings.kafka_bootstrap
+        self._client_id = client_id
+        self._fatal = fatal
+        self._is_idempotent = is_idempotent
+        self._delivered = delivered
+        self._producer = (-1, -1)  # its id and epoch, where it is idempotent
+        self._outboxes: dict[TopicPartition, Outbox] = {}
+        self._waiting: dict[Outbox, None] = {}  # with something to send, in the order in which they got it
+        self._busy: dict[int, asyncio.Task[None]] = {}  # brokers that have not answered
+        self._is_due = False
+        self._is_stopped = False
+        self._client: AIOKafkaClient | None = None  # once it is connected
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._complained_at = -math.inf
+
+    def outbox(
+        self, topic: str, partition: int, delivered: Callable[[int, int], None], failed: Callable[[int, str], None]
+    ) -> Outbox:
+        """A new outbox, the only one of its partition here."""
+        place = TopicPartition(topic, partition)
+        outbox = self._outboxes[place] = Outbox(place, delivered, failed, self._flush_soon)
+        if self._client is not None:
+            self._client.add_topic(topic)
+        return outbox
+
+    # ── begin and end ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Connect, for as long as it takes; what outboxes are given meanwhile is sent then."""
+        self._loop = loop
+        self._starting = loop.create_task(self._guarded(self._start()))
+
+    async def _start(self) -> None:
+        while True:
+            client = AIOKafkaClient(
+                bootstrap_servers=self._bootstrap,
+                client_id=self._client_id,
+                request_timeout_ms=int(ANSWER_SECONDS * 1000),
+                retry_backoff_ms=int(RETRY_SECONDS * 1000),
+                connections_max_idle_ms=None,
+            )
+            try:
+                await client.bootstrap()
+                if self._is_idempotent:
+                    self._producer = await _introduced(client)
+                await client.set_topics({place.topic for place in self._outboxes})
+                break
+            except (KafkaError, TimeoutError) as error:
+                self._complain(error)
+                await client.close()
+                await asyncio.sleep(RETRY_SECONDS)
+                self._give_up_late()
+            except asyncio.CancelledError:
+                await client.close()
+                raise
+        self._client = client
+        self._dispatch()
+
+    async def stop(self, seconds: float) -> int:
+        """Wait up to `seconds` for what is under way; returns how many records were not delivered."""
+        until = time.monotonic() + seconds
+        while (left := self._left()) and time.monotonic() < until:  # noqa: ASYNC110 - bounded
+            await asyncio.sleep(STOP_POLL_SECONDS)
+        self._is_stopped = True
+        tasks = [*self._busy.values(), *([self._starting] if self._starting else [])]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        if self._client is not None:
+            await self._client.close()
+        return left
+
+    def _left(self) -> int:
+        return sum(outbox.left for outbox in self._outboxes.values())
+
+    # ── which broker gets what ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _flush_soon(self, outbox: Outbox) -> None:
+        """Send what the outbox holds: at the end of this turn of the loop, or once its broker has answered."""
+        self._waiting[outbox] = None
+        if not self._is_due and self._loop is not None:
+            self._is_due = True
+            self._loop.call_soon(self._dispatch)
+
+    def _dispatch(self) -> None:
+        self._is_due = False
+        if self._client is None or self._loop is None or self._is_stopped:
+            return
+        for node, outboxes in self._by_broker(self._client).items():
+            for outbox in outboxes:
+                del self._waiting[outbox]
+            work = self._find_leaders(outboxes) if node == NOBODY else self._send(node, outboxes)
+            self._busy[node] = self._loop.create_task(self._guarded(work))
+
+    def _by_broker(self, client: AIOKafkaClient) -> dict[int, list[Outbox]]:
+        """What waits, by the broker that it is for; without those that have not answered yet."""
+        found: dict[int, list[Outbox]] = defaultdict(list)
+        for outbox in self._waiting:
+            node = client.cluster.leader_for_partition(outbox.place)
+            if node is None:
+                node = NOBODY
+            if node not in self._busy:
+                found[node].append(outbox)
+        return found
+
+    async def _find_leaders(self, outboxes: Iterable[Outbox]) -> None:
+        assert self._client is not None
+        self._complain(KafkaError(f"no leader is known of {[outbox.place for outbox in outboxes]}"))
+        for outbox in outboxes:
+            self._client.add_topic(outbox.place.topic)
+        await self._client.force_metadata_update()
+        await asyncio.sleep(RETRY_SECONDS)
+        self._give_up_late()
+        self._finish(NOBODY, outboxes)
+
+    def _give_up_late(self) -> None:
+        now = self._now()
+        for outbox in self._outboxes.values():
+            outbox.drop_late(now)
+
+    def _finish(self, node: int, outboxes: Iterable[Outbox]) -> None:
+        del self._busy[node]
+        for outbox in outboxes:
+            if outbox.left:
+                self._waiting[outbox] = None
+        self._dispatch()
+
+    # ── a request ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _send(self, node: int, outboxes: Iterable[Outbox]) -> None:
+        """One request to one broker; what it did not take is sent again as it was, or given up."""
+        assert self._client is not None
+        sent = {outbox.place: outbox for outbox in outboxes if self._fill(outbox)}
+        if sent:
+            try:
+                response = await self._client.send(node, _request(sent.values()))
+            except KafkaError as error:
+                errors = dict.fromkeys(sent, error)
+            else:
+                errors = self._take(response, sent)
+            if errors:
+                await self._recover([(sent[place], error) for place, error in errors.items()])
+        self._finish(node, outboxes)
+
+    def _take(self, response: Any, sent: dict[TopicPartition, Outbox]) -> dict[TopicPartition, KafkaError]:
+        """Tell the outboxes what was delivered; returns what was not."""
+        errors: dict[TopicPartition, KafkaError] = {}
+        for topic, partitions in response.topics:
+            for partition, code, offset, *_ in partitions:
+                outbox = sent[TopicPartition(topic, partition)]
+                if code:
+                    errors[outbox.place] = for_code(code)()
+                    continue
+                batch, outbox.batch = outbox.batch, None
+                assert batch is not None
+                outbox.delivered(offset, batch.count)
+        self._delivered()
+        return errors
+
+    async def _recover(self, failures: Iterable[tuple[Outbox, KafkaError]]) -> None:
+        assert self._client is not None
+        now = self._now()
+        for outbox, error in failures:
+            self._complain(error)
+            batch = outbox.batch
+            assert batch is not None
+            if not error.retriable or batch.due <= now:
+                outbox.batch = None
+                outbox.failed(batch.count, repr(error))
+        self._client.force_metadata_update()  # its leader may be another one by now
+        await asyncio.sleep(RETRY_SECONDS)
+
+    def _fill(self, outbox: Outbox) -> bool:
+        """Make a batch of what the outbox holds, but for what is sent again; whether there is one."""
+        if outbox.batch is not None:
+            return True
+        outbox.drop_late(self._now())
+        if not outbox.pending:
+            return False
+        producer_id, epoch = self._producer
+        builder = DefaultRecordBatchBuilder(
+            FORMAT,
+            0,
+            is_transactional=0,
+            producer_id=producer_id,
+            producer_epoch=epoch,
+            base_sequence=outbox.sequence if self._is_idempotent else -1,
+            batch_size=BATCH_BYTES,
+        )
+        at, count = int(time.time() * 1000), 0
+        for key, value, _ in outbox.pending:
+            if builder.append(count, at, key, value, []) is None:
+                break
+            count += 1
+        outbox.batch = _Batch(bytes(builder.build()), count, outbox.pending[0][2])
+        del outbox.pending[:count]
+        outbox.sequence = (outbox.sequence + count) % SEQUENCES
+        return True
+
+    # ── what goes wrong ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work; nothing would be sent any more where it failed unnoticed."""
+        try:
+            await work
+        except Exception as error:
+            log.exception("the appender failed")
+            self._fatal(f"records could not be sent to Kafka: {error!r}")
+
+    def _now(self) -> float:
+        assert self._loop is not None
+        return self._loop.time()
+
+    def _complain(self, error: BaseException) -> None:
+        now = time.monotonic()
+        if now - self._complained_at >= COMPLAIN_SECONDS:
+            self._complained_at = now
+            log.warning("Kafka does not take records", producer=self._client_id, reason=repr(error))
+
+
+async def _introduced(client: AIOKafkaClient) -> tuple[int, int]:
+    """Id and epoch of a new idempotent producer."""
+    answer = await client.send(
+        client.get_random_node(), InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=SEQUENCES - 1)
+    )
+    if answer.error_code:
+        raise for_code(answer.error_code)()
+    return answer.producer_id, answer.producer_epoch
+
+
+def _request(outboxes: Iterable[Outbox]) -> ProduceRequest:
+    topics: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
+    for outbox in outboxes:
+        assert outbox.batch is not None
+        topics[outbox.place.topic].append((outbox.place.partition, outbox.batch.data))
+    return ProduceRequest(
+        transactional_id=None,
+        required_acks=ALL_IN_SYNC,
+        timeout=int(ANSWER_SECONDS * 1000),
+        topics=list(topics.items()),
+    )
