@@ -211,22 +211,27 @@ class Appender:
         """What waits, by the broker that it is for; without those that have not answered yet."""
         found: dict[int, list[Outbox]] = defaultdict(list)
         for outbox in self._waiting:
-            node = client.cluster.leader_for_partition(outbox.place)
-            if node is None:
-                node = NOBODY
+            node = self._leader(client, outbox)
             if node not in self._busy:
                 found[node].append(outbox)
         return found
 
     async def _find_leaders(self, outboxes: Iterable[Outbox]) -> None:
         assert self._client is not None
-        self._complain(KafkaError(f"no leader is known of {[outbox.place for outbox in outboxes]}"))
         for outbox in outboxes:
             self._client.add_topic(outbox.place.topic)
         await self._client.force_metadata_update()
-        await asyncio.sleep(RETRY_SECONDS)
-        self._give_up_late()
+        left = [outbox.place for outbox in outboxes if self._leader(self._client, outbox) == NOBODY]
+        if left:
+            self._complain(KafkaError(f"nobody leads {left}"))
+            await asyncio.sleep(RETRY_SECONDS)
+            self._give_up_late()
         self._finish(NOBODY, outboxes)
+
+    @staticmethod
+    def _leader(client: AIOKafkaClient, outbox: Outbox) -> int:
+        node = client.cluster.leader_for_partition(outbox.place)
+        return NOBODY if node is None else int(node)
 
     def _give_up_late(self) -> None:
         now = self._now()
@@ -330,7 +335,7 @@ class Appender:
         now = time.monotonic()
         if now - self._complained_at >= COMPLAIN_SECONDS:
             self._complained_at = now
-            log.warning("Kafka does not take records", producer=self._client_id, reason=repr(error))
+            log.warning("Kafka does not answer", producer=self._client_id, reason=repr(error))
 
 
 async def _introduced(client: AIOKafkaClient) -> tuple[int, int]:
