@@ -286,7 +286,8 @@ def _of_kitchen(kitchen: Kitchen, partitions: int | None) -> Iterator[str]:
     if max(kitchen.orders_lag_age or 0.0, kitchen.lag_age or 0.0) > LATE:
         yield f"orders wait for the kitchen for more than {LATE:g} s"
     if kitchen.unseen:
-        yield f"{kitchen.unseen:.0f} tickets are on no display, the oldest for {kitchen.unseen_age:.0f} s"
+        tickets = "1 ticket is" if kitchen.unseen == 1 else f"{kitchen.unseen:.0f} tickets are"
+        yield f"{tickets} on no display, the oldest for {kitchen.unseen_age:.0f} s"
     elif kitchen.open and not kitchen.displays:
         yield "no display is connected, and tickets are open"
 

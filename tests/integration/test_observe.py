@@ -222,7 +222,7 @@ def test_tickets_that_no_display_shows_are_told_by_the_page_and_by_alerts_until_
         def told() -> bool:
             page = get(url)
             kitchen = page["kitchen"]["displays"], page["kitchen"]["unseen"]
-            return kitchen == (0, 1) and any("1 tickets are on no display" in problem for problem in page["problems"])
+            return kitchen == (0, 1) and any("1 ticket is on no display" in problem for problem in page["problems"])
 
         until(told, lambda: get(url))
     finally:

@@ -179,6 +179,7 @@ def test_what_is_wrong_in_the_kitchen_is_said_in_words() -> None:
     assert problems([one("orders-1")], {}, None, Point(0), True, Kitchen()) == []
     assert said(owned=3) == ["1 of 4 partitions have no owner in the kitchen: cooks miss orders"]
     assert said(orders_lag_age=6.0) == said(lag_age=6.0) == ["orders wait for the kitchen for more than 5 s"]
+    assert said(unseen=1.0, unseen_age=41.2, displays=0.0) == ["1 ticket is on no display, the oldest for 41 s"]
     assert said(unseen=2.0, unseen_age=41.2, displays=0.0) == ["2 tickets are on no display, the oldest for 41 s"]
     assert said(displays=0.0) == ["no display is connected, and tickets are open"]
 
