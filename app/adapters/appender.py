@@ -8,6 +8,7 @@ keeps a future for each record, and sends what has expired meanwhile. Can go whe
 """
 
 import asyncio
+import contextlib
 import math
 import time
 from collections import defaultdict
@@ -17,7 +18,7 @@ from typing import Any
 
 import structlog
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError, for_code
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -35,9 +36,15 @@ SEQUENCES = 2**31  # after which they begin anew
 
 # s without an answer until the connection counts as dead, and what was asked is asked again on a new one.
 ANSWER_SECONDS = 3.0
+# s that a broker waits for the other replicas: it answers for each partition before the connection counts as dead.
+REPLICAS_SECONDS = 2.0
 RETRY_SECONDS = 0.1
 COMPLAIN_SECONDS = 10.0
 STOP_POLL_SECONDS = 0.01
+CLOSE_SECONDS = 1.0
+
+# What aiokafka raises besides its own errors from a connection that broke a moment ago.
+BROKEN = (OSError, RuntimeError, KeyError)
 
 NOBODY = -1  # the broker that leads a partition, where none is known to
 
@@ -86,8 +93,13 @@ class Outbox:
         if len(self.pending) == 1:
             self._flush_soon(self)
 
-    def drop_late(self, now: float) -> None:
-        """Give up what is overdue; the oldest ends first."""
+    def give_up_late(self, now: float) -> None:
+        """Give up what is overdue, the oldest first; not while a request with some of it is under way."""
+        if self.batch is not None:
+            if self.batch.due > now:
+                return
+            count, self.batch = self.batch.count, None
+            self.failed(count, "Kafka did not take it in time")
         late = 0
         for _, _, due in self.pending:
             if due > now:
@@ -120,6 +132,7 @@ class Appender:
         self._outboxes: dict[TopicPartition, Outbox] = {}
         self._waiting: dict[Outbox, None] = {}  # with something to send, in the order in which they got it
         self._busy: dict[int, asyncio.Task[None]] = {}  # brokers that have not answered
+        self._taken: set[Outbox] = set()  # what they were asked to take: no other broker may be asked meanwhile
         self._is_due = False
         self._is_stopped = False
         self._client: AIOKafkaClient | None = None  # once it is connected
@@ -145,7 +158,7 @@ class Appender:
         self._starting = loop.create_task(self._guarded(self._start()))
 
     async def _start(self) -> None:
-        while True:
+        while not self._is_stopped:
             client = AIOKafkaClient(
                 bootstrap_servers=self._bootstrap,
                 client_id=self._client_id,
@@ -158,17 +171,24 @@ class Appender:
                 if self._is_idempotent:
                     self._producer = await _introduced(client)
                 await client.set_topics({place.topic for place in self._outboxes})
-                break
-            except (KafkaError, TimeoutError) as error:
+            except (KafkaError, TimeoutError, *BROKEN) as error:
                 self._complain(error)
-                await client.close()
+                await _close(client)
                 await asyncio.sleep(RETRY_SECONDS)
                 self._give_up_late()
             except asyncio.CancelledError:
-                await client.close()
+                await _close(client)
                 raise
-        self._client = client
-        self._dispatch()
+            else:
+                self._client = client
+                client._sync_task.add_done_callback(self._on_metadata_ended)
+                self._dispatch()
+                return
+
+    def _on_metadata_ended(self, task: asyncio.Task[None]) -> None:
+        """Without it, nobody would ever learn that a partition has another leader."""
+        if not task.cancelled():
+            self._fatal(f"the brokers' metadata is no longer read: {task.exception()!r}")
 
     async def stop(self, seconds: float) -> int:
         """Wait up to `seconds` for what is under way; returns how many records were not delivered."""
@@ -180,9 +200,9 @@ class Appender:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks)
+            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
         if self._client is not None:
-            await self._client.close()
+            await _close(self._client)
         return left
 
     def _left(self) -> int:
@@ -204,13 +224,22 @@ class Appender:
         for node, outboxes in self._by_broker(self._client).items():
             for outbox in outboxes:
                 del self._waiting[outbox]
-            work = self._find_leaders(outboxes) if node == NOBODY else self._send(node, outboxes)
+            if node == NOBODY:
+                work = self._find_leaders(outboxes)
+            else:
+                self._taken.update(outboxes)
+                work = self._send(node, outboxes)
             self._busy[node] = self._loop.create_task(self._guarded(work))
 
     def _by_broker(self, client: AIOKafkaClient) -> dict[int, list[Outbox]]:
-        """What waits, by the broker that it is for; without those that have not answered yet."""
+        """What waits, by the broker that it is for; without those that have not answered yet.
+
+        A partition may have another leader while the one before is still being asked: that one is waited for.
+        """
         found: dict[int, list[Outbox]] = defaultdict(list)
         for outbox in self._waiting:
+            if outbox in self._taken:
+                continue
             node = self._leader(client, outbox)
             if node not in self._busy:
                 found[node].append(outbox)
@@ -236,7 +265,8 @@ class Appender:
     def _give_up_late(self) -> None:
         now = self._now()
         for outbox in self._outboxes.values():
-            outbox.drop_late(now)
+            if outbox not in self._taken:
+                outbox.give_up_late(now)
 
     def _finish(self, node: int, outboxes: Iterable[Outbox]) -> None:
         del self._busy[node]
@@ -250,17 +280,27 @@ class Appender:
     async def _send(self, node: int, outboxes: Iterable[Outbox]) -> None:
         """One request to one broker; what it did not take is sent again as it was, or given up."""
         assert self._client is not None
-        sent = {outbox.place: outbox for outbox in outboxes if self._fill(outbox)}
-        if sent:
-            try:
-                response = await self._client.send(node, _request(sent.values()))
-            except KafkaError as error:
-                errors = dict.fromkeys(sent, error)
-            else:
-                errors = self._take(response, sent)
-            if errors:
-                await self._recover([(sent[place], error) for place, error in errors.items()])
+        errors: dict[TopicPartition, KafkaError] = {}
+        if not await self._client.ready(node):  # before anything is taken out of an outbox: it may last
+            errors = {outbox.place: NodeNotReadyError(f"broker {node} cannot be reached") for outbox in outboxes}
+        elif sent := {outbox.place: outbox for outbox in outboxes if self._fill(outbox)}:
+            errors = await self._ask(self._client, node, sent)
+        if errors:
+            await self._recover(errors)
+        self._taken.difference_update(outboxes)
         self._finish(node, outboxes)
+
+    async def _ask(
+        self, client: AIOKafkaClient, node: int, sent: dict[TopicPartition, Outbox]
+    ) -> dict[TopicPartition, KafkaError]:
+        """Have the broker take a batch of each outbox; returns what it did not, and why."""
+        try:
+            response = await client.send(node, _request(sent.values()))
+        except KafkaError as error:
+            return dict.fromkeys(sent, error)
+        except BROKEN as error:
+            return dict.fromkeys(sent, KafkaConnectionError(repr(error)))
+        return self._take(response, sent)
 
     def _take(self, response: Any, sent: dict[TopicPartition, Outbox]) -> dict[TopicPartition, KafkaError]:
         """Tell the outboxes what was delivered; returns what was not."""
@@ -277,24 +317,23 @@ class Appender:
         self._delivered()
         return errors
 
-    async def _recover(self, failures: Iterable[tuple[Outbox, KafkaError]]) -> None:
+    async def _recover(self, errors: dict[TopicPartition, KafkaError]) -> None:
+        """Give up what Kafka will never take, and wait before all else is sent again."""
         assert self._client is not None
-        now = self._now()
-        for outbox, error in failures:
+        for place, error in errors.items():
             self._complain(error)
-            batch = outbox.batch
-            assert batch is not None
-            if not error.retriable or batch.due <= now:
-                outbox.batch = None
-                outbox.failed(batch.count, repr(error))
+            outbox = self._outboxes[place]
+            if not error.retriable and outbox.batch is not None:
+                count, outbox.batch = outbox.batch.count, None
+                outbox.failed(count, repr(error))
         self._client.force_metadata_update()  # its leader may be another one by now
         await asyncio.sleep(RETRY_SECONDS)
 
     def _fill(self, outbox: Outbox) -> bool:
         """Make a batch of what the outbox holds, but for what is sent again; whether there is one."""
+        outbox.give_up_late(self._now())
         if outbox.batch is not None:
             return True
-        outbox.drop_late(self._now())
         if not outbox.pending:
             return False
         producer_id, epoch = self._producer
@@ -356,6 +395,13 @@ def _request(outboxes: Iterable[Outbox]) -> ProduceRequest:
     return ProduceRequest(
         transactional_id=None,
         required_acks=ALL_IN_SYNC,
-        timeout=int(ANSWER_SECONDS * 1000),
+        timeout=int(REPLICAS_SECONDS * 1000),
         topics=list(topics.items()),
     )
+
+
+async def _close(client: AIOKafkaClient) -> None:
+    """Close its connections; one whose broker stands still, and that has something to send, would never be."""
+    with contextlib.suppress(TimeoutError, KafkaError, *BROKEN):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await client.close()

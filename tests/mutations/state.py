@@ -183,8 +183,8 @@ OF_THE_STATE = [
         "failed-delivery-counts",
         "rule 9: a failed delivery is no acknowledgement",
         "app/adapters/appender.py",
-        "                outbox.failed(batch.count, repr(error))\n",
-        "                outbox.delivered(0, batch.count)\n",
+        "                outbox.failed(count, repr(error))\n",
+        "                outbox.delivered(0, count)\n",
         (UNIT + "test_appender.py",),
     ),
     Mutation(

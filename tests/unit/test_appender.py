@@ -49,7 +49,7 @@ class Sent:
             )
         )
 
-    def fail(self, error: KafkaError) -> None:
+    def fail(self, error: Exception) -> None:
         self.answer.set_exception(error)
 
 
@@ -63,7 +63,11 @@ class Client:
         self.updates = 0  # times that it was asked who leads what
         self.topics: set[str] = set()
         self.closed = 0
+        self.closing = asyncio.Event()
+        self.closing.set()
+        self.away: set[int] = set()  # brokers that cannot be reached
         self.cluster = self
+        self._sync_task = asyncio.ensure_future(asyncio.Event().wait())
 
     async def bootstrap(self) -> None:
         if self.refusals:
@@ -102,8 +106,13 @@ class Client:
         self.sent.append(one)
         return await one.answer
 
+    async def ready(self, node: int) -> bool:
+        await asyncio.sleep(0)
+        return node not in self.away
+
     async def close(self) -> None:
         self.closed += 1
+        await self.closing.wait()
 
 
 def _batches(data: bytes) -> Sequence[Any]:
@@ -234,8 +243,16 @@ async def test_each_batch_continues_the_sequence_of_its_partition(scene: Scene) 
         await until(lambda told=number + 1: scene.told == told)
 
 
-@pytest.mark.parametrize("error", [RequestTimedOutError(), NodeNotReadyError("not connected")])
-async def test_what_was_not_answered_is_sent_again_as_it_was(scene: Scene, error: KafkaError) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        RequestTimedOutError(),
+        NodeNotReadyError("not connected"),
+        RuntimeError("the handler is closed"),  # of uvloop, for a connection that broke a moment ago
+        KeyError((1, 0)),  # of aiokafka, for one that is already forgotten
+    ],
+)
+async def test_what_was_not_answered_is_sent_again_as_it_was(scene: Scene, error: Exception) -> None:
     scene.rows.send(b"T1", b"one")
     first = await scene.request(0)
     scene.rows.send(b"T1", b"two")
@@ -264,6 +281,68 @@ async def test_what_its_broker_no_longer_leads_goes_to_the_one_that_does(scene: 
     again.take(9)
     await until(lambda: len(scene.heard) == 2)
     assert scene.heard == [("events/0", 1, 3), ("rows/0", 1, 9)]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_no_second_broker_is_asked_while_the_one_before_has_not_answered(scene: Scene, answers: bool) -> None:
+    scene.rows.send(b"T1", b"one")
+    first = await scene.request(0)
+    scene.client.leaders["rows", 0] = 2
+    scene.rows.send(b"T1", b"two")
+    scene.others.send(b"T2", b"elsewhere")
+    other = await scene.request(1)
+    assert list(other.batches) == [("rows", 1)]
+    other.take(0)
+    await until(lambda: scene.heard)
+    await asyncio.sleep(0.02)
+    assert len(scene.client.sent) == 2
+    if answers:
+        first.take(7)
+        last = await scene.request(2)
+    else:
+        first.fail(RequestTimedOutError())
+        again = await scene.request(2)
+        assert (again.node, again.records("rows", 0)) == (2, [b"one"])
+        again.take(7)
+        last = await scene.request(3)
+    assert (last.node, last.records("rows", 0)) == (2, [b"two"])
+    last.take(8)
+    await until(lambda: len(scene.heard) == 3)
+    assert scene.heard[1:] == [("rows/0", 1, 7), ("rows/0", 1, 8)]
+
+
+async def test_nothing_is_taken_out_before_its_broker_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = await Scene(monkeypatch, is_idempotent=False).start()
+    now = asyncio.get_running_loop().time()
+    scene.client.away = {1}
+    scene.rows.send(b"T1", b"late", now + 0.2)
+    scene.rows.send(b"T1", b"in time", now + 60)
+    await until(lambda: scene.client.updates)
+    assert scene.rows.left == 2
+    await asyncio.sleep(0.25)
+    scene.client.away = set()
+    request = await scene.request(0)
+    assert request.records("rows", 0) == [b"in time"]
+    assert [heard[:2] for heard in scene.heard] == [("rows/0", 1)]
+    request.take(0)
+    assert await scene.appender.stop(1) == 0
+
+
+async def test_what_waits_for_another_try_ends_with_its_deadline_before_what_came_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = await Scene(monkeypatch, is_idempotent=False).start()
+    now = asyncio.get_running_loop().time()
+    scene.rows.send(b"T1", b"first", now + 0.3)
+    scene.rows.send(b"T1", b"first", now + 0.3)
+    first = await scene.request(0)
+    scene.rows.send(b"T1", b"second", now + 0.4)
+    scene.client.leaders = {}
+    first.take(0, rows=NOT_LEADER)
+    await until(lambda: len(scene.heard) == 2)  # though no leader is known, and nothing can be sent
+    assert [heard[:2] for heard in scene.heard] == [("rows/0", 2), ("rows/0", 1)]
+    assert len(scene.client.sent) == 1
+    assert await scene.appender.stop(1) == 0
 
 
 async def test_what_can_never_be_taken_is_given_up_and_said(scene: Scene) -> None:
@@ -309,9 +388,10 @@ async def test_what_is_overdue_is_not_sent_any_more(monkeypatch: pytest.MonkeyPa
 
 async def test_what_is_overdue_once_it_failed_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = await Scene(monkeypatch, is_idempotent=False).start()
-    scene.rows.send(b"T1", b"late", asyncio.get_running_loop().time() + 0.01)
+    due = asyncio.get_running_loop().time() + 0.3
+    scene.rows.send(b"T1", b"late", due)
     request = await scene.request(0)
-    await asyncio.sleep(0.02)
+    await until(lambda: asyncio.get_running_loop().time() > due)
     request.fail(RequestTimedOutError())
     await until(lambda: scene.heard)
     assert scene.heard[0][:2] == ("rows/0", 1)
@@ -358,6 +438,46 @@ async def test_a_stop_waits_for_what_is_under_way_and_tells_what_is_left(scene: 
     scene.events.send(b"T1", b"too late")
     assert await scene.appender.stop(0) == 1
     assert len(scene.client.sent) == 1
+
+
+async def test_a_stop_ends_although_a_broker_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(appender, "CLOSE_SECONDS", 0.05)
+    scene = await Scene(monkeypatch).start()
+    scene.rows.send(b"T1", b"row")
+    await scene.request(0)
+    scene.client.closing.clear()
+    async with asyncio.timeout(5):
+        assert await scene.appender.stop(0) == 1
+
+
+async def test_a_stop_ends_while_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(monkeypatch)
+    scene.client.refusals = 1_000_000
+    scene.appender.start(asyncio.get_running_loop())
+    await until(lambda: scene.client.closed > 2)
+    async with asyncio.timeout(5):
+        assert await scene.appender.stop(0) == 0
+
+
+async def test_metadata_that_is_no_longer_read_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(monkeypatch)
+    scene.client._sync_task.cancel()
+    failing = asyncio.get_running_loop().create_future()
+    scene.client._sync_task = failing  # type: ignore[assignment]
+    await scene.start()
+    failing.set_exception(RuntimeError("the handler is closed"))
+    await until(lambda: scene.ended)
+    assert "metadata" in scene.ended[0]
+    await scene.appender.stop(0)
+
+
+async def test_sequences_begin_anew_after_the_last_one(scene: Scene) -> None:
+    scene.rows.sequence = 2**31 - 1
+    scene.rows.send(b"T1", b"row")
+    scene.rows.send(b"T1", b"row")
+    (await scene.request(0)).take(0)
+    await until(lambda: scene.told)
+    assert scene.rows.sequence == 1
 
 
 async def test_a_fault_of_its_own_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
