@@ -1,6 +1,7 @@
 """Tickets told to displays, and the states of a table's orders to its pads, as they change."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 
 import orjson
@@ -22,13 +23,14 @@ from app.web.sse import RETRY_MS, last_event_id, new_stream, write
 ALL = "all"
 RECENT = 10  # tickets that left a display: so many can be recalled from it
 MOST_SHOWN = 1000  # tickets of a snapshot
+AGAIN_SECONDS = 10.0  # after a snapshot that left some out, another one: some of those shown may have left
 MOST_LOOKED_AT = 2000  # orders for one
 RECENT_LOOKS = 500  # at finished orders
 AT_A_TIME = 50  # orders that are decoded before others may go on
 PAUSE_SECONDS = 0.02  # between two writes: who is told of much is told of several changes at once
 MOST_UNSEEN = 200  # orders that are looked at for a beat
 
-Snapshot = Callable[[], Awaitable[bytes]]
+Snapshot = Callable[[], Awaitable[tuple[bytes, int]]]  # and how many tickets it leaves out
 
 
 class TicketStreams:
@@ -186,8 +188,12 @@ class TicketStreams:
         loop = asyncio.get_running_loop()
         await write(response, b"retry: %d\n%b" % (RETRY_MS, beat()))
         next_beat = loop.time() + self._settings.heartbeat
+        # Who resumes may have been left something out before, which nothing here knows of.
+        next_snapshot = loop.time() + AGAIN_SECONDS if len(self._board.open) > MOST_SHOWN else math.inf
         while not self._is_stopping:
             bell = self._board.bell
+            if loop.time() >= next_snapshot:
+                cursor = None
             try:
                 events = b"" if cursor is None else cursor.take(select)
             except LookupError:
@@ -195,7 +201,9 @@ class TicketStreams:
             if cursor is None:
                 cursor = self._board.from_now()
                 place = cursor.id.encode()
-                events = b"id: %b\n%b\n\n" % (place, _event(b"snapshot", await snapshot()))
+                found, left_out = await snapshot()
+                events = b"id: %b\n%b\n\n" % (place, _event(b"snapshot", found))
+                next_snapshot = loop.time() + AGAIN_SECONDS if left_out else math.inf
             if events:
                 await write(response, events)
                 if is_over():
@@ -222,7 +230,7 @@ class TicketStreams:
 
     # ── what is told ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _snapshot(self, station: str) -> bytes:
+    async def _snapshot(self, station: str) -> tuple[bytes, int]:
         board = self._board
         # Bytes do not change: what is decoded in between belongs to this very moment.
         opened, left_out = list(board.open)[:MOST_LOOKED_AT], max(0, len(board.open) - MOST_LOOKED_AT)
@@ -235,8 +243,8 @@ class TicketStreams:
         if len(left) < RECENT:
             left += await _tickets(finished, station, enough=RECENT)
         left.sort(key=_left_at, reverse=True)
-        settings = self._settings
-        return orjson.dumps(
+        settings, more = self._settings, left_out + max(0, len(shown) - MOST_SHOWN)
+        found = orjson.dumps(
             {
                 "station": station,
                 "now": utc(wall_clock()),
@@ -244,17 +252,18 @@ class TicketStreams:
                 "warn_after": settings.warn_after,
                 "late_after": settings.late_after,
                 "tickets": [ticket_read(ticket) for ticket in shown[:MOST_SHOWN]],
-                "more": left_out + max(0, len(shown) - MOST_SHOWN),
+                "more": more,
                 "recent": [ticket_read(ticket) for ticket in left[:RECENT]],
             }
         )
+        return found, more
 
-    async def _table_snapshot(self, table: str, session: int) -> bytes:
+    async def _table_snapshot(self, table: str, session: int) -> tuple[bytes, int]:
         orders = [decode_order(record) for record in self._board.records(self._board.keys_of_table(table))]
         mine = sorted(
             [order for order in orders if order.session == session and order.has_arrived], key=lambda one: one.version
         )
-        return orjson.dumps(
+        found = orjson.dumps(
             {
                 "table_number": table,
                 "session": session,
@@ -263,6 +272,7 @@ class TicketStreams:
                 "orders": [orjson.Fragment(encode_order_state(order)) for order in mine],
             }
         )
+        return found, 0
 
     def _display_beat(self) -> bytes:
         behind = self._services.behind()

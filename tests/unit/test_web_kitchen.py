@@ -53,6 +53,26 @@ async def test_a_display_is_shown_what_is_open_and_then_each_change() -> None:
             assert await ticket_of(display) == ("grill", 2, "cooking")  # the bar's is none of its business
 
 
+async def test_what_a_snapshot_leaves_out_is_shown_once_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ticket_streams, "MOST_SHOWN", 2)
+    monkeypatch.setattr(ticket_streams, "AGAIN_SECONDS", 0.05)
+    kitchen = Pass()
+    async with cooking(kitchen) as client:
+        orders = [await kitchen.order(number) for number in (1, 2, 3)]
+        async with watching(client, "/kitchen/stations/grill/stream") as display:
+            snapshot = data(await display.hears("snapshot"))
+            assert ([one["order_id"] for one in snapshot["tickets"]], snapshot["more"]) == (orders[:2], 1)
+            assert (await tap(client, f"{orders[0]}.grill", action="clear")).status == 200
+            async with asyncio.timeout(10):
+                while snapshot["more"]:
+                    snapshot = data(await display.hears("snapshot"))
+            assert [one["order_id"] for one in snapshot["tickets"]] == orders[1:]
+            place = display.last_id
+        monkeypatch.setattr(ticket_streams, "MOST_SHOWN", 1)  # of two orders one is left out, perhaps
+        async with watching(client, "/kitchen/stations/grill/stream", **{"Last-Event-ID": place}) as display:
+            assert data(await display.hears("snapshot"))["more"] == 1
+
+
 async def test_a_display_comes_back_to_what_it_missed_and_nothing_else() -> None:
     kitchen = Pass()
     async with cooking(kitchen) as client:
