@@ -223,6 +223,11 @@ class Cursor:
         """Whether there is more to take."""
         return self._board.has_more(self._number)
 
+    @property
+    def is_level(self) -> bool:
+        """Whether the client has what the worker has: no less, and nothing that the worker has not read yet."""
+        return self._floor is None and not self.is_behind
+
     def take(self, select: Select) -> bytes:
         """What came next, as events; `select` gives those of an entry, `event: …` and `data: …` without an id.
 

@@ -340,7 +340,7 @@ OF_THE_LIBRARIES = [
         (UNIT + "test_appender.py",),
     ),
     Mutation(
-        "asked-twice",
+        "two-brokers-at-once",
         "a partition's batch is under way to one broker only, also when its leader changes meanwhile",
         APPENDER,
         "            if outbox in self._taken:\n                continue\n",
