@@ -59,10 +59,7 @@ STAGES: Mapping[str, Stages] = {
                 ]
             ),
         ),
-        (
-            "requests to Kafka",
-            _APPENDER,
-        ),
+        ("requests to Kafka", _APPENDER),
         (
             "consumer and decode",
             rf"{_CONSUMER}|app/messages\.py|{_of('app/agents/orders.py', '_run', 'run', '_decode')}",

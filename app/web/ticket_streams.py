@@ -147,7 +147,10 @@ class TicketStreams:
         try:
             await response.prepare(request)
             if request.method != hdrs.METH_HEAD:
-                await self._tell(response, self._board.after(last_event_id(request)), select, snapshot, beat, is_over)
+                cursor = self._board.after(last_event_id(request))
+                # Of a display that resumes tickets may have been left out before, which nothing here knows of.
+                may_lack = not table and len(self._board.open) > MOST_SHOWN
+                await self._tell(response, cursor, select, snapshot, beat, is_over, may_lack=may_lack)
         except (ConnectionResetError, TimeoutError):
             client.abort()
         finally:
@@ -184,12 +187,13 @@ class TicketStreams:
         snapshot: Snapshot,
         beat: Callable[[], bytes],
         is_over: Callable[[], bool],
+        *,
+        may_lack: bool,
     ) -> None:
         loop = asyncio.get_running_loop()
         await write(response, b"retry: %d\n%b" % (RETRY_MS, beat()))
         next_beat = loop.time() + self._settings.heartbeat
-        # Who resumes may have been left something out before, which nothing here knows of.
-        next_snapshot = loop.time() + AGAIN_SECONDS if len(self._board.open) > MOST_SHOWN else math.inf
+        next_snapshot = loop.time() + AGAIN_SECONDS if may_lack else math.inf
         while not self._is_stopping:
             bell = self._board.bell
             try:
