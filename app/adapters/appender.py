@@ -8,45 +8,33 @@ keeps a future for each record, and sends what has expired meanwhile. Can go whe
 """
 
 import asyncio
-import contextlib
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError, for_code
-from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.errors import KafkaError, NodeNotReadyError, for_code
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
+from app.adapters.brokers import CLOSE_SECONDS, NOBODY, RETRY_SECONDS, Brokers
 from app.ports import Fatal
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-ALL_IN_SYNC = -1
 FORMAT = 2  # of a batch of records
 BATCH_BYTES = 500_000  # of one partition in one request; Kafka refuses 1 MB and more
 SEQUENCES = 2**31  # after which they begin anew
 
-# s without an answer until the connection counts as dead, and what was asked is asked again on a new one.
-ANSWER_SECONDS = 3.0
-# s that a broker waits for the other replicas: it answers for each partition before the connection counts as dead.
-REPLICAS_SECONDS = 2.0
-RETRY_SECONDS = 0.1
-COMPLAIN_SECONDS = 10.0
+# So long a broker waits for the other replicas: it answers for each partition before the connection counts as dead.
+REPLICAS_MS = 2000
 STOP_POLL_SECONDS = 0.01
-CLOSE_SECONDS = 1.0
-
-# What aiokafka raises besides its own errors from a connection that broke a moment ago.
-BROKEN = (OSError, RuntimeError, KeyError)
-
-NOBODY = -1  # the broker that leads a partition, where none is known to
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +111,7 @@ class Appender:
         delivered: Callable[[], None] = lambda: None,
     ) -> None:
         """`delivered` is called after an answer was told to its outboxes; `fatal` where the appender itself fails."""
-        self._bootstrap = settings.kafka_bootstrap
-        self._client_id = client_id
+        self._brokers = Brokers(settings, client_id, fatal)
         self._fatal = fatal
         self._is_idempotent = is_idempotent
         self._delivered = delivered
@@ -135,10 +122,8 @@ class Appender:
         self._taken: set[Outbox] = set()  # what they were asked to take: no other broker may be asked meanwhile
         self._is_due = False
         self._is_stopped = False
-        self._client: AIOKafkaClient | None = None  # once it is connected
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting: asyncio.Task[None] | None = None
-        self._complained_at = -math.inf
 
     def outbox(
         self, topic: str, partition: int, delivered: Callable[[int, int], None], failed: Callable[[int, str], None]
@@ -146,8 +131,7 @@ class Appender:
         """A new outbox, the only one of its partition here."""
         place = TopicPartition(topic, partition)
         outbox = self._outboxes[place] = Outbox(place, delivered, failed, self._flush_soon)
-        if self._client is not None:
-            self._client.add_topic(topic)
+        self._brokers.add_topic(topic)
         return outbox
 
     # ── begin and end ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -159,36 +143,20 @@ class Appender:
 
     async def _start(self) -> None:
         while not self._is_stopped:
-            client = AIOKafkaClient(
-                bootstrap_servers=self._bootstrap,
-                client_id=self._client_id,
-                request_timeout_ms=int(ANSWER_SECONDS * 1000),
-                retry_backoff_ms=int(RETRY_SECONDS * 1000),
-                connections_max_idle_ms=None,
-            )
-            try:
-                await client.bootstrap()
-                if self._is_idempotent:
-                    self._producer = await _introduced(client)
-                await client.set_topics({place.topic for place in self._outboxes})
-            except (KafkaError, TimeoutError, *BROKEN) as error:
-                self._complain(error)
-                await _close(client)
-                await asyncio.sleep(RETRY_SECONDS)
-                self._give_up_late()
-            except asyncio.CancelledError:
-                await _close(client)
-                raise
-            else:
-                self._client = client
-                client._sync_task.add_done_callback(self._on_metadata_ended)
+            if await self._brokers.connect({place.topic for place in self._outboxes}, self._introduce):
                 self._dispatch()
                 return
+            await asyncio.sleep(RETRY_SECONDS)
+            self._give_up_late()
 
-    def _on_metadata_ended(self, task: asyncio.Task[None]) -> None:
-        """Without it, nobody would ever learn that a partition has another leader."""
-        if not task.cancelled():
-            self._fatal(f"the brokers' metadata is no longer read: {task.exception()!r}")
+    async def _introduce(self, client: AIOKafkaClient) -> None:
+        """Have the cluster give this producer an id, where it is idempotent."""
+        if self._is_idempotent:
+            request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=SEQUENCES - 1)
+            answer = await client.send(client.get_random_node(), request)
+            if answer.error_code:
+                raise for_code(answer.error_code)()
+            self._producer = answer.producer_id, answer.producer_epoch
 
     async def stop(self, seconds: float) -> int:
         """Wait up to `seconds` for what is under way; returns how many records were not delivered."""
@@ -201,8 +169,7 @@ class Appender:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
-        if self._client is not None:
-            await _close(self._client)
+        await self._brokers.close()
         return left
 
     def _left(self) -> int:
@@ -219,9 +186,9 @@ class Appender:
 
     def _dispatch(self) -> None:
         self._is_due = False
-        if self._client is None or self._loop is None or self._is_stopped:
+        if not self._brokers.is_connected or self._loop is None or self._is_stopped:
             return
-        for node, outboxes in self._by_broker(self._client).items():
+        for node, outboxes in self._by_broker().items():
             for outbox in outboxes:
                 del self._waiting[outbox]
             if node == NOBODY:
@@ -231,7 +198,7 @@ class Appender:
                 work = self._send(node, outboxes)
             self._busy[node] = self._loop.create_task(self._guarded(work))
 
-    def _by_broker(self, client: AIOKafkaClient) -> dict[int, list[Outbox]]:
+    def _by_broker(self) -> dict[int, list[Outbox]]:
         """What waits, by the broker that it is for; without those that have not answered yet.
 
         A partition may have another leader while the one before is still being asked: that one is waited for.
@@ -240,27 +207,15 @@ class Appender:
         for outbox in self._waiting:
             if outbox in self._taken:
                 continue
-            node = self._leader(client, outbox)
+            node = self._brokers.leader(outbox.place)
             if node not in self._busy:
                 found[node].append(outbox)
         return found
 
     async def _find_leaders(self, outboxes: Iterable[Outbox]) -> None:
-        assert self._client is not None
-        for outbox in outboxes:
-            self._client.add_topic(outbox.place.topic)
-        await self._client.force_metadata_update()
-        left = [outbox.place for outbox in outboxes if self._leader(self._client, outbox) == NOBODY]
-        if left:
-            self._complain(KafkaError(f"nobody leads {left}"))
-            await asyncio.sleep(RETRY_SECONDS)
-            self._give_up_late()
+        await self._brokers.look_for_leaders([outbox.place for outbox in outboxes])
+        self._give_up_late()
         self._finish(NOBODY, outboxes)
-
-    @staticmethod
-    def _leader(client: AIOKafkaClient, outbox: Outbox) -> int:
-        node = client.cluster.leader_for_partition(outbox.place)
-        return NOBODY if node is None else int(node)
 
     def _give_up_late(self) -> None:
         now = self._now()
@@ -279,55 +234,48 @@ class Appender:
 
     async def _send(self, node: int, outboxes: Iterable[Outbox]) -> None:
         """One request to one broker; what it did not take is sent again as it was, or given up."""
-        assert self._client is not None
         errors: dict[TopicPartition, KafkaError] = {}
-        if not await self._client.ready(node):  # before anything is taken out of an outbox: it may last
+        if not await self._brokers.reach(node):  # before anything is taken out of an outbox: it may last
             errors = {outbox.place: NodeNotReadyError(f"broker {node} cannot be reached") for outbox in outboxes}
         elif sent := {outbox.place: outbox for outbox in outboxes if self._fill(outbox)}:
-            errors = await self._ask(self._client, node, sent)
+            errors = await self._ask(node, sent)
         if errors:
             await self._recover(errors)
         self._taken.difference_update(outboxes)
         self._finish(node, outboxes)
 
-    async def _ask(
-        self, client: AIOKafkaClient, node: int, sent: dict[TopicPartition, Outbox]
-    ) -> dict[TopicPartition, KafkaError]:
+    async def _ask(self, node: int, sent: dict[TopicPartition, Outbox]) -> dict[TopicPartition, KafkaError]:
         """Have the broker take a batch of each outbox; returns what it did not, and why."""
         try:
-            response = await client.send(node, _request(sent.values()))
+            answer = await self._brokers.produce(node, _batches(sent.values()), REPLICAS_MS)
         except KafkaError as error:
             return dict.fromkeys(sent, error)
-        except BROKEN as error:
-            return dict.fromkeys(sent, KafkaConnectionError(repr(error)))
-        return self._take(response, sent)
+        return self._take(answer, sent)
 
-    def _take(self, response: Any, sent: dict[TopicPartition, Outbox]) -> dict[TopicPartition, KafkaError]:
+    def _take(
+        self, answer: Iterable[tuple[str, int, int, int]], sent: dict[TopicPartition, Outbox]
+    ) -> dict[TopicPartition, KafkaError]:
         """Tell the outboxes what was delivered; returns what was not."""
         errors: dict[TopicPartition, KafkaError] = {}
-        for topic, partitions in response.topics:
-            for partition, code, offset, *_ in partitions:
-                outbox = sent[TopicPartition(topic, partition)]
-                if code:
-                    errors[outbox.place] = for_code(code)()
-                    continue
-                batch, outbox.batch = outbox.batch, None
-                assert batch is not None
-                outbox.delivered(offset, batch.count)
+        for topic, partition, code, offset in answer:
+            outbox = sent[TopicPartition(topic, partition)]
+            if code:
+                errors[outbox.place] = for_code(code)()
+                continue
+            batch, outbox.batch = outbox.batch, None
+            assert batch is not None
+            outbox.delivered(offset, batch.count)
         self._delivered()
         return errors
 
     async def _recover(self, errors: dict[TopicPartition, KafkaError]) -> None:
         """Give up what Kafka will never take, and wait before all else is sent again."""
-        assert self._client is not None
         for place, error in errors.items():
-            self._complain(error)
             outbox = self._outboxes[place]
             if not error.retriable and outbox.batch is not None:
                 count, outbox.batch = outbox.batch.count, None
                 outbox.failed(count, repr(error))
-        self._client.force_metadata_update()  # its leader may be another one by now
-        await asyncio.sleep(RETRY_SECONDS)
+        await self._brokers.wait_after(errors.values())
 
     def _fill(self, outbox: Outbox) -> bool:
         """Make a batch of what the outbox holds, but for what is sent again; whether there is one."""
@@ -370,38 +318,8 @@ class Appender:
         assert self._loop is not None
         return self._loop.time()
 
-    def _complain(self, error: BaseException) -> None:
-        now = time.monotonic()
-        if now - self._complained_at >= COMPLAIN_SECONDS:
-            self._complained_at = now
-            log.warning("Kafka does not answer", producer=self._client_id, reason=repr(error))
 
-
-async def _introduced(client: AIOKafkaClient) -> tuple[int, int]:
-    """Id and epoch of a new idempotent producer."""
-    answer = await client.send(
-        client.get_random_node(), InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=SEQUENCES - 1)
-    )
-    if answer.error_code:
-        raise for_code(answer.error_code)()
-    return answer.producer_id, answer.producer_epoch
-
-
-def _request(outboxes: Iterable[Outbox]) -> ProduceRequest:
-    topics: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
+def _batches(outboxes: Iterable[Outbox]) -> Iterator[tuple[str, int, bytes]]:
     for outbox in outboxes:
         assert outbox.batch is not None
-        topics[outbox.place.topic].append((outbox.place.partition, outbox.batch.data))
-    return ProduceRequest(
-        transactional_id=None,
-        required_acks=ALL_IN_SYNC,
-        timeout=int(REPLICAS_SECONDS * 1000),
-        topics=list(topics.items()),
-    )
-
-
-async def _close(client: AIOKafkaClient) -> None:
-    """Close its connections; one whose broker stands still, and that has something to send, would never be."""
-    with contextlib.suppress(TimeoutError, KafkaError, *BROKEN):
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await client.close()
+        yield outbox.place.topic, outbox.place.partition, outbox.batch.data

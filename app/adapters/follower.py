@@ -1,65 +1,58 @@
-"""Follows partitions on a thread of its own: each batch comes to the event loop as soon as it was fetched.
+"""Follows partitions on the event loop: each batch is handed over as soon as it was fetched.
 
-Faust's consumer has aiokafka in a second event loop, and each fetch goes through four tasks and back: a quarter of a
-worker's time. librdkafka fetches and decodes without Python; what is left is a call per batch.
+    follow ──> a task for each broker: fetch all that it leads ──> hand over ──> rest, where nobody waits ──┐
+                          ^                                                                                │
+                          └────────────────────────────────────────────────────────────────────────────────┘
+
+Faust's consumer has aiokafka in a second event loop, and each fetch goes through four tasks and back; librdkafka has
+threads of its own, each a wake-up on the way of an order, and asks again before anybody wants more. Here it is one
+request at a time to each broker with all its partitions. The protocol and its records (in C) are aiokafka's.
 """
 
 import asyncio
-import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from aiokafka.errors import CorruptRecordException, KafkaError, NodeNotReadyError, OffsetOutOfRangeError, for_code
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
 
-from app.adapters.librdkafka import link_config
+from app.adapters.brokers import CLOSE_SECONDS, NOBODY, RETRY_SECONDS, Brokers
 from app.ports import Fatal
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-POLL_SECONDS = 0.02  # so late is a new assignment seen; a poll with records returns at once
-MIN_WAIT_MS = 100
-BATCH = 500  # records
-MAX_WAITING = 32  # batches that the event loop has not come to; more wait in librdkafka, and then in Kafka
-COMPLAIN_SECONDS = 10.0
-LOOK_SECONDS = 2.0  # without a record of a partition, until it is looked whether it has any
+WAIT_MS = 500  # a fetch waits so long at the broker where nothing comes in
+PARTITION_BYTES = 256 * 1024  # that one fetch brings of each partition; a worker's memory counts
+FETCH_BYTES = 16 * PARTITION_BYTES
+BATCH = 500  # records that are handed over in one call
+ROOM_SECONDS = 0.01  # until it is looked again whether there is room for more
 
-# Called on the event loop with a partition and its next records.
+# Called with a partition and its next records.
 Arrived = Callable[[int, Sequence["Followed"]], None]
+# Partition, error, end of its log and its records.
+Answer = Sequence[tuple[int, int, int, bytes]]
 
 
 class Followed(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A record as agents know it; `timestamp` is its log time in ms."""
 
-    # A ledger holds thousands for a second: the collector, which has nothing to find in them, would walk them all, and
-    # librdkafka's messages, if they were kept, too.
+    # A ledger holds thousands for a second: the collector, which has nothing to find in them, would walk them all.
     topic: str
     partition: int
     offset: int
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
-
-
-def _followed(message: Message) -> Followed:
-    return Followed(
-        message.topic(),
-        message.partition(),
-        message.offset(),
-        message.timestamp()[1],
-        message.key(),
-        message.value(),
-        message.headers() or (),
-    )
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 class Follower:
-    """One topic's partitions, from given offsets on; without a group, nothing is committed."""
+    """One topic's partitions, from given offsets on; without a group, nothing is committed. Used on one event loop."""
 
     def __init__(
         self,
@@ -69,184 +62,225 @@ class Follower:
         arrived: Arrived,
         has_room: Callable[[], bool],
         fatal: Fatal,
-        min_bytes: int = 1,
-        patience: float = POLL_SECONDS,
+        rest: float = 0.0,
         is_compacted: bool = False,
     ) -> None:
-        """While `has_room`, which is called on the thread, is false nothing more is fetched.
+        """While `has_room` is false nothing more is handed over.
 
+        After a fetch that brought all there was, nothing is fetched for `rest` s: what comes meanwhile comes together.
         Of a topic that `is_compacted` records may be missing: a later one of the same key tells all.
-        The broker answers a fetch once it has `min_bytes`, or when it has waited for `patience`; MIN_WAIT_MS at least
-        where it answers with the first byte.
-        `patience` is how late, in s, a call of `follow` or `stop` may be seen; a short one costs CPU.
         """
-        self._patience = patience
         self._topic = topic
         self._arrived = arrived
         self._has_room = has_room
-        self._is_compacted = is_compacted
         self._fatal = fatal
-        self._config: dict[str, Any] = {
-            **link_config(settings, "bistro92-follower"),
-            "group.id": "bistro92-follower",  # asked for by the library; nothing is joined or committed
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "auto.offset.reset": "earliest",
-            "check.crcs": True,  # what is damaged is skipped, and missed below
-            # A fetch waits so long at the broker where nothing comes in; new partitions are asked for by the next one.
-            "fetch.wait.max.ms": max(MIN_WAIT_MS if min_bytes == 1 else 0, int(1000 * patience)),
-            "fetch.min.bytes": min_bytes,
-            "fetch.message.max.bytes": 256 * 1024,  # of each partition; a worker's memory counts
-            "queued.max.messages.kbytes": 2048,
-            "fetch.queue.backoff.ms": 5,
-        }
-        self._lock = threading.Lock()
-        self._wanted: Mapping[int, int | None] = {}
+        self._rest = rest
+        self._is_compacted = is_compacted
+        self._brokers = Brokers(settings, "bistro92-follower", fatal)
+        self._due: dict[int, int | None] = {}  # what comes next of each partition; None: the first there is
+        self._known: set[int] = set()  # partitions of which something came: nothing may be missing behind it
         self._epoch = 0  # of what is wanted
-        self._assigned = 0  # of what the thread follows
-        self._waiting = 0  # batches on their way to the event loop
-        self._due: dict[
-            int, int | None
-        ] = {}  # on the thread: what comes next of each partition; None: the first there is
-        self._heard: dict[int, float] = {}  # when something came last, or it was looked
-        self._ends: dict[int, int] = {}  # then
-        self._next: dict[int, int] = {}  # the offset that is due of each partition, once something came
-        self._something = threading.Event()
-        self._stopping = False
-        self._complained_at = 0.0
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self._busy: set[int] = set()  # brokers that have a task in this epoch
+        self._asked: set[int] = set()  # brokers that have not answered a fetch
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_started = False
 
     def follow(self, starts: Mapping[int, int | None]) -> None:
         """From now on give the records of these partitions from these offsets on (None: the first); of no others.
 
-        To be called on the event loop, where the records come. What was fetched before is given no more.
+        What was fetched before is given no more.
         """
-        with self._lock:
-            self._wanted = dict(starts)
-            self._epoch += 1
-        self._next.clear()
-        if starts and self._loop is None:
-            self._loop = asyncio.get_running_loop()
-            self._thread.start()
-        self._something.set()
+        self._epoch += 1
+        self._due = dict(starts)
+        self._known.clear()
+        self._busy.clear()
+        for node in self._asked:  # their answers are wanted no more, and would be waited for
+            self._brokers.hang_up(node)
+        if starts and not self._is_started:
+            self._is_started = True
+            self._begin(self._start())
+        self._dispatch()
 
-    def stop(self) -> None:
-        """End the thread and its connection; blocks for some ms."""
-        self._stopping = True
-        self._something.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout=5.0)
+    async def stop(self) -> None:
+        """End what is under way, and close the connections."""
+        self.follow({})
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+        await self._brokers.close()
 
-    def _run(self) -> None:
+    # ── which broker is asked ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _start(self) -> None:
+        while not await self._brokers.connect([self._topic]):  # noqa: ASYNC110 - it is tried, not waited for
+            await asyncio.sleep(RETRY_SECONDS)
+        self._dispatch()
+
+    def _dispatch(self) -> None:
+        """See that each broker that leads something has its task."""
+        if self._brokers.is_connected:
+            for node in {self._leader(partition) for partition in self._due} - self._busy:
+                self._busy.add(node)
+                self._begin(self._follow(node, self._epoch))
+
+    def _leader(self, partition: int) -> int:
+        return self._brokers.leader(TopicPartition(self._topic, partition))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            while not self._stopping:
-                consumer = Consumer(self._config)
-                try:
-                    self._follow(consumer)
-                finally:
-                    consumer.close()
+            await work
         except Exception as error:
             log.exception("the follower failed")
             self._fatal(f"{self._topic} can no longer be followed: {error!r}")
 
-    def _follow(self, consumer: Consumer) -> None:
-        """Until it is to stop, or this consumer no longer gives what there is."""
-        epoch = 0
-        while not (self._stopping or self._is_stalled(consumer)):
-            if self._epoch != epoch:
-                epoch = self._assign(consumer)
-            elif not self._wanted or self._waiting >= MAX_WAITING or not self._has_room():
-                self._look_later()
-                self._something.wait(self._patience if self._wanted else None)
-                self._something.clear()
-            elif (first := consumer.poll(self._patience)) is not None:
-                # What else has come by now; a call that may wait would wait until so many are there.
-                self._pass_on([first, *consumer.consume(BATCH, timeout=0)], epoch)
-
-    def _assign(self, consumer: Consumer) -> int:
-        with self._lock:
-            wanted, epoch = self._wanted, self._epoch
-        if epoch != self._assigned:  # else another consumer goes on where the last one stopped
-            self._due, self._assigned = dict(wanted), epoch
-        places = [
-            TopicPartition(self._topic, partition, OFFSET_BEGINNING if offset is None else offset)
-            for partition, offset in self._due.items()
-        ]
-        self._look_later()
-        if places:
-            consumer.assign(places)
-        else:
-            consumer.unassign()
-        return epoch
-
-    def _look_later(self) -> None:
-        self._heard = dict.fromkeys(self._due, time.monotonic())
-        self._ends.clear()
-
-    def _is_stalled(self, consumer: Consumer) -> bool:
-        """Whether a partition had records at the last look that have not come since, though there was room for them.
-
-        After a broker was away for two minutes a consumer was seen to fetch nothing more of two partitions, without a
-        word; another one does. Of a compacted topic it cannot be told: its last records may be gone.
-        """
-        if self._is_compacted:
-            return False
-        now = time.monotonic()
-        for partition in [partition for partition, at in self._heard.items() if now - at > LOOK_SECONDS]:
-            due, before = self._due[partition], self._ends.get(partition)
-            try:
-                start, end = consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=1.0)
-            except (KafkaException, TypeError):  # it is away, or slow: None is no pair
-                self._look_later()
-                return False
-            self._heard[partition], self._ends[partition] = now, end
-            if before is not None and before > max(start, due or 0):
-                what = {"topic": self._topic, "partition": partition, "due": due, "end": before}
-                log.warning("records do not come: they are followed anew", **what)
-                return True
-        return False
-
-    def _pass_on(self, messages: list[Message], epoch: int) -> None:
-        batches: dict[int, list[Followed]] = defaultdict(list)
-        for message in messages:
-            if (error := message.error()) is not None:
-                self._complain(error)
+    async def _follow(self, node: int, epoch: int) -> None:
+        """Fetch from one broker, as long as it leads something that is wanted."""
+        while epoch == self._epoch:
+            places = {partition: due for partition, due in self._due.items() if self._leader(partition) == node}
+            if len(places) < len(self._due):
+                self._dispatch()
+            if not places:
+                self._busy.discard(node)
+                return
+            if node == NOBODY:
+                await self._brokers.look_for_leaders([TopicPartition(self._topic, partition) for partition in places])
+            elif not self._has_room():
+                await asyncio.sleep(ROOM_SECONDS)
             else:
-                batches[message.partition()].append(_followed(message))
-        now = time.monotonic()
-        for partition, records in batches.items():
-            self._due[partition], self._heard[partition] = records[-1].offset + 1, now
-            self._ends.pop(partition, None)
-        if batches and self._loop is not None and not self._loop.is_closed():
-            with self._lock:
-                self._waiting += 1
-            self._loop.call_soon_threadsafe(self._arrive, batches, epoch)
+                await self._fetch(node, places, epoch)
 
-    def _arrive(self, batches: Mapping[int, Sequence[Followed]], epoch: int) -> None:
-        with self._lock:
-            self._waiting -= 1
-        for partition, records in batches.items():
+    # ── a fetch ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _fetch(self, node: int, places: Mapping[int, int | None], epoch: int) -> None:
+        """One fetch, and all that it brought."""
+        began = time.monotonic()
+        try:
+            if None in places.values():
+                await self._find_first(node, [partition for partition, due in places.items() if due is None], epoch)
+                return
+            answer = await self._ask(node, places, epoch)
+        except KafkaError as error:
+            if epoch == self._epoch:
+                await self._brokers.wait_after([error])
+            return
+        is_level, errors = True, []
+        for partition, code, end, data in answer:
             if epoch != self._epoch:
-                return  # not wanted any more, or asked for anew
-            try:
-                self._check_that_none_is_missing(partition, records)
-                self._arrived(partition, records)
-            except Exception as error:  # noqa: BLE001 - the loop would only log it, and the next batch be done with first
-                self._fatal(f"records of {self._topic}/{partition} could not be handed over: {error!r}")
+                return
+            if code:
+                errors.append(self._refused(partition, code))
+            elif data:
+                try:
+                    await self._take(partition, data, epoch)
+                except CorruptRecordException as error:
+                    errors.append(error)
+            is_level = is_level and (self._due.get(partition) or 0) >= end
+        if errors:
+            await self._brokers.wait_after(errors)
+        elif is_level:
+            await asyncio.sleep(began + self._rest - time.monotonic())
 
-    def _check_that_none_is_missing(self, partition: int, records: Sequence[Followed]) -> None:
+    async def _ask(self, node: int, places: Mapping[int, int | None], epoch: int) -> Answer:
+        if not await self._brokers.reach(node):
+            raise NodeNotReadyError(f"broker {node} cannot be reached")
+        if epoch != self._epoch:
+            raise KafkaError("what was wanted is not wanted any more")
+        wanted = {partition: due for partition, due in places.items() if due is not None}
+        self._asked.add(node)
+        try:
+            return await self._brokers.fetch(node, self._topic, wanted, WAIT_MS, FETCH_BYTES, PARTITION_BYTES)
+        finally:
+            self._asked.discard(node)
+
+    def _refused(self, partition: int, code: int) -> KafkaError:
+        error: KafkaError = for_code(code)()
+        if isinstance(error, OffsetOutOfRangeError):
+            self._due[partition] = None
+        return error
+
+    async def _find_first(self, node: int, partitions: Sequence[int], epoch: int) -> None:
+        """Find out where these begin."""
+        found = await self._brokers.first_offsets(node, self._topic, partitions)
+        if epoch == self._epoch:
+            self._due.update(found)
+
+    # ── what came ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _take(self, partition: int, data: bytes, epoch: int) -> None:
+        """Hand over what one fetch brought of a partition, as there is room for it.
+
+        Raises:
+            CorruptRecordException: a batch is not as it was written; what stood before it was handed over.
+        """
+        for number, (records, after) in enumerate(_batches(self._topic, partition, data)):
+            if number:
+                await asyncio.sleep(0)  # others have their turn, too
+            while epoch == self._epoch and not self._has_room():  # noqa: ASYNC110 - it takes from a queue of Faust's
+                await asyncio.sleep(ROOM_SECONDS)
+            if epoch != self._epoch:
+                return
+            due = self._due[partition] or 0
+            self._due[partition] = max(due, after)
+            if fresh := [record for record in records if record.offset >= due]:  # a batch is sent whole
+                self._hand_over(partition, due, fresh)
+
+    def _hand_over(self, partition: int, due: int, records: Sequence[Followed]) -> None:
+        try:
+            self._check_that_none_is_missing(partition, due, records)
+            self._arrived(partition, records)
+        except Exception as error:  # noqa: BLE001 - the next batch would be done with first
+            self._fatal(f"records of {self._topic}/{partition} could not be handed over: {error!r}")
+
+    def _check_that_none_is_missing(self, partition: int, due: int, records: Sequence[Followed]) -> None:
         """The log has no holes; whoever is done with a record counts as done with all before it."""
+        if self._is_compacted:
+            return
+        if partition not in self._known:  # the first one stands wherever the log begins
+            self._known.add(partition)
+            due = records[0].offset
         for record in records:
-            due = self._next.get(partition, record.offset)  # the first one stands wherever the log begins
-            if record.offset != due and not (self._is_compacted and record.offset > due):
+            if record.offset != due:
                 self._fatal(
                     f"record {due} of {self._topic}/{partition} was not read, {record.offset} came in its place"
                 )
-            self._next[partition] = record.offset + 1
+            due += 1
 
-    def _complain(self, error: KafkaError) -> None:
-        now = time.monotonic()
-        if now - self._complained_at >= COMPLAIN_SECONDS:
-            self._complained_at = now
-            log.warning("records cannot be read, trying on", topic=self._topic, reason=str(error))
+
+def _batches(topic: str, partition: int, data: bytes) -> Iterator[tuple[list[Followed], int]]:
+    """The records of a fetch, BATCH at most at a time, and the offset that comes after them.
+
+    Raises:
+        CorruptRecordException: a batch is not as it was written.
+    """
+    found: list[Followed] = []
+    after = 0
+    read = MemoryRecords(data)
+    while read.has_next():
+        batch: Any = read.next_batch()
+        if batch is None:
+            break
+        if not batch.validate_crc():
+            if found:
+                yield found, after
+            raise CorruptRecordException(f"{topic}/{partition} from offset {batch.base_offset} on is damaged")
+        if not batch.is_control_batch:
+            for record in batch:
+                found.append(_followed(topic, partition, record))
+                if len(found) == BATCH:
+                    yield found, found[-1].offset + 1
+                    found = []
+        after = batch.next_offset
+    if after:
+        yield found, after
+
+
+def _followed(topic: str, partition: int, record: Any) -> Followed:
+    return Followed(
+        topic, partition, record.offset, record.timestamp, record.key, record.value, tuple(record.headers) or ()
+    )

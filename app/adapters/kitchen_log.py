@@ -22,7 +22,7 @@ RETRY_SECONDS = 0.5
 LOOK_SECONDS = 1.0  # between two looks whether the log has more than was read
 SHORT_LOOKS = 3  # in a row that find a log shorter than what was read: a new leader may be some moments behind
 # What comes within so long is told together, to every display; who looks at one does not notice.
-PATIENCE_SECONDS, ENOUGH_BYTES = 0.02, 32_000
+REST_SECONDS = 0.02
 ID_SECONDS = 5.0
 ID_LENGTH = 8  # characters of the topic's id: enough to tell it from the one before
 
@@ -57,8 +57,7 @@ class KitchenLog:
             arrived=self._arrived,
             has_room=lambda: True,
             fatal=fatal,
-            min_bytes=ENOUGH_BYTES,
-            patience=PATIENCE_SECONDS,
+            rest=REST_SECONDS,
             is_compacted=True,
         )
         self.is_read = False
@@ -154,7 +153,7 @@ class KitchenLog:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        await asyncio.to_thread(self._follower.stop)
+        await self._follower.stop()
 
 
 def _topic_id(settings: Settings) -> str:

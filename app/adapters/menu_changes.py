@@ -20,7 +20,6 @@ KEY = b"menu"
 RETRY_SECONDS = 1.0
 # A lost worker or broker must not make it be told hours later: whoever reads asks the store anyway.
 TOLD_WITHIN_MS = 60_000
-PATIENCE_SECONDS = 0.5  # of a fetch; a change comes at once, whatever this is
 
 
 class MenuAnnouncer:
@@ -72,14 +71,7 @@ class MenuChanges:
     def __init__(self, settings: Settings, reader: LogReader, heard: Callable[[int], None], fatal: Fatal) -> None:
         self._reader = reader
         self._heard = heard
-        self._follower = Follower(
-            settings,
-            MENU_CHANGES,
-            arrived=self._arrived,
-            has_room=lambda: True,
-            fatal=fatal,
-            patience=PATIENCE_SECONDS,
-        )
+        self._follower = Follower(settings, MENU_CHANGES, arrived=self._arrived, has_room=lambda: True, fatal=fatal)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -106,7 +98,7 @@ class MenuChanges:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        await asyncio.to_thread(self._follower.stop)
+        await self._follower.stop()
 
 
 def _revision(record: Followed) -> int:

@@ -8,7 +8,6 @@ When each part of this can go: docs/faust.md.
 import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -29,36 +28,30 @@ MAX_BATCHES_WAITING = 16  # before an agent; more wait in Kafka
 RESUME_SECONDS = 0.01  # until it is looked again whether partitions may be read
 
 
-@dataclass(frozen=True, slots=True)
-class Fetching:
-    """The broker answers a fetch once it has `min_bytes`, or after `max_wait_ms`."""
+# aiokafka fetches the changelogs: the broker answers with the first byte, and an idle partition holds up the others
+# for no longer than this.
+MIN_BYTES, MAX_WAIT_MS = 1, 20
 
-    min_bytes: int
-    max_wait_ms: int
-
-
-# Somebody waits: the broker answers at once, and an idle partition holds up the others for no longer than this.
-PROMPT = Fetching(1, 20)
-# Nobody waits: a request each few milliseconds would cost broker and ledger more than the orders themselves.
-PATIENT = Fetching(200_000, 100)
+# s after a fetch until the next one (app/adapters/follower.py). Somebody waits:
+PROMPT = 0.0
 # Somebody waits, who does not notice so little: what comes together is worked off together, at every step behind it.
-GATHERED = Fetching(64_000, 30)
+GATHERED = 0.03
+# Nobody waits: a request each few milliseconds would cost broker, ledger and Cassandra more than the orders themselves.
+PATIENT = 0.25
 
 
-def following_transport(
-    app: Any, settings: Settings, topics: Mapping[str, Fetching], fatal: Fatal, changelogs: Fetching = PROMPT
-) -> Transport:
+def following_transport(app: Any, settings: Settings, topics: Mapping[str, float], fatal: Fatal) -> Transport:
     """The transport of the app, for its `transport` attribute, whose agents listen to these topics.
 
-    aiokafka, which fetches the changelogs, does so as `changelogs` says.
+    Each is fetched again so many s after the last fetch.
     """
 
     class Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
         def _create_worker_consumer(self, transport: Any) -> Any:
             created = super()._create_worker_consumer(transport)
             # Can go when Faust has settings for both.
-            created._fetch_min_bytes = changelogs.min_bytes
-            created._fetch_max_wait_ms = changelogs.max_wait_ms
+            created._fetch_min_bytes = MIN_BYTES
+            created._fetch_max_wait_ms = MAX_WAIT_MS
             give_up_dead_connections(created)
             return created
 
@@ -74,10 +67,9 @@ def following_transport(
                     arrived=partial(self._on_followed, topic),
                     has_room=partial(self._has_room, topic),
                     fatal=fatal,
-                    min_bytes=fetching.min_bytes,
-                    patience=fetching.max_wait_ms / 1000,
+                    rest=rest,
                 )
-                for topic, fetching in topics.items()
+                for topic, rest in topics.items()
             }
 
     class FetchingTransport(Transport):  # type: ignore[misc]
@@ -268,7 +260,7 @@ class FollowingConsumer(Consumer):  # type: ignore[misc]
     async def on_stop(self) -> None:
         """End."""
         for follower in self._followers.values():
-            await asyncio.to_thread(follower.stop)
+            await follower.stop()
         await super().on_stop()
 
     async def verify_all_partitions_active(self) -> None:

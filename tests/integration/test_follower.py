@@ -1,7 +1,7 @@
 """Following partitions as their records come, on real Kafka."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from uuid import uuid4
 
 import pytest
@@ -68,10 +68,10 @@ def append(stack: Stack, topic: str) -> Append:
 
 
 @pytest.fixture
-def agent(stack: Stack, topic: str) -> Iterator[Agent]:
+async def agent(stack: Stack, topic: str) -> AsyncIterator[Agent]:
     agent = Agent(stack, topic)
     yield agent
-    agent.follower.stop()
+    await agent.follower.stop()
 
 
 async def test_each_record_comes_once_and_in_order_from_where_it_was_asked_for(agent: Agent, append: Append) -> None:

@@ -12,7 +12,7 @@ from faust.types import TP
 from app.adapters import transport as module
 from app.adapters.fatal import end_process
 from app.adapters.follower import Follower
-from app.adapters.transport import PROMPT, Fetching, following_transport
+from app.adapters.transport import PROMPT, following_transport
 from app.service.common import App, new_app
 from app.settings import Settings
 
@@ -43,8 +43,8 @@ def bench(new_bench: Callable[..., "Bench"]) -> "Bench":
     return new_bench()
 
 
-def ours(app: App, fetching: Fetching = PROMPT) -> Any:
-    return following_transport(app, Settings(), {HERE.topic: fetching}, end_process, fetching)
+def ours(app: App, rest: float = PROMPT) -> Any:
+    return following_transport(app, Settings(), {HERE.topic: rest}, end_process)
 
 
 class Channel:
@@ -113,20 +113,12 @@ async def test_a_fetch_waits_as_long_as_we_say(app: App, new_bench: Callable[...
         created._closed = True  # it never began
         return created
 
-    stock, patient = Transport(app.conf.broker_consumer, app), ours(app, Fetching(7, 330))
-    theirs, consumer = of(new_bench(stock).consumer, stock), new_bench(patient).consumer
+    stock = Transport(app.conf.broker_consumer, app)
+    theirs, consumer = of(new_bench(stock).consumer, stock), new_bench(ours(app, 0.3)).consumer
     assert (theirs._fetch_min_bytes, theirs._fetch_max_wait_ms) == (1, 1500)  # else Faust has changed: look again
-    created, follower = of(consumer, patient), consumer._followers[HERE.topic]
-    assert (created._fetch_min_bytes, created._fetch_max_wait_ms) == (7, 330)
-    assert (follower._config["fetch.min.bytes"], follower._config["fetch.wait.max.ms"]) == (7, 330)
-
-
-@pytest.mark.parametrize(("fetching", "waits"), [(PROMPT, 100), (Fetching(1, 330), 330), (Fetching(2, 20), 20)])
-async def test_a_follower_that_takes_any_byte_asks_no_more_often_than_it_must(
-    app: App, new_bench: Callable[..., Bench], fetching: Fetching, waits: int
-) -> None:
-    follower = new_bench(ours(app, fetching)).consumer._followers[HERE.topic]
-    assert follower._config["fetch.wait.max.ms"] == waits
+    created = of(consumer, stock)
+    assert (created._fetch_min_bytes, created._fetch_max_wait_ms) == (module.MIN_BYTES, module.MAX_WAIT_MS)
+    assert consumer._followers[HERE.topic]._rest == 0.3
 
 
 async def test_only_what_is_done_is_committed_and_nothing_beyond_a_hole(
