@@ -22,7 +22,7 @@ RETRY_SECONDS = 0.5
 LOOK_SECONDS = 1.0  # between two looks whether the log has more than was read
 SHORT_LOOKS = 3  # in a row that find a log shorter than what was read: a new leader may be some moments behind
 # What comes within so long is told together, to every display; who looks at one does not notice.
-REST_SECONDS = 0.02
+REST_SECONDS = 0.06
 ID_SECONDS = 5.0
 ID_LENGTH = 8  # characters of the topic's id: enough to tell it from the one before
 

@@ -55,6 +55,9 @@ class Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Give each answer to who waits for it."""
+        if not self._buffer and len(data) - SIZE_BYTES == int.from_bytes(data[:SIZE_BYTES]):
+            self._answered(data[SIZE_BYTES:])  # one answer, and all of it: as it mostly is
+            return
         self._buffer += data
         while len(self._buffer) >= SIZE_BYTES:
             end = SIZE_BYTES + int.from_bytes(self._buffer[:SIZE_BYTES])

@@ -35,7 +35,7 @@ MIN_BYTES, MAX_WAIT_MS = 1, 20
 # s after a fetch until the next one (app/adapters/follower.py). Somebody waits:
 PROMPT = 0.0
 # Somebody waits, who does not notice so little: what comes together is worked off together, at every step behind it.
-GATHERED = 0.03
+GATHERED = 0.1
 # Nobody waits: a request each few milliseconds would cost broker, ledger and Cassandra more than the orders themselves.
 PATIENT = 0.25
 

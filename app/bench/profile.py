@@ -35,10 +35,10 @@ def _of(file: str, *functions: str) -> str:
     return rf"(^|\.)({'|'.join(functions)}) \({re.escape(file)}"
 
 
-_CONSUMER = r"aiokafka/|faust/|mode/(?!worker)|app/adapters/(transport|heartbeat)\.py"
+_CONSUMER = r"aiokafka/|faust/|mode/(?!worker)|app/adapters/(transport|heartbeat|follower)\.py"
 _LOOP = r"uvloop|asyncio/|selectors\.py|threading\.py|concurrent/|mode/worker\.py"
 _WRITER, _PARTITION = "app/adapters/log_writer.py", "app/agents/partition.py"
-_APPENDER = r"app/adapters/appender\.py|aiokafka/(client|conn|record|protocol)"
+_REQUESTS = r"app/adapters/(appender|brokers|line|wire)\.py|aiokafka/(client|conn|record|protocol)"
 
 STAGES: Mapping[str, Stages] = {
     "orders": _stages(
@@ -59,7 +59,7 @@ STAGES: Mapping[str, Stages] = {
                 ]
             ),
         ),
-        ("requests to Kafka", _APPENDER),
+        ("requests to Kafka", _REQUESTS),
         (
             "consumer and decode",
             rf"{_CONSUMER}|app/messages\.py|{_of('app/agents/orders.py', '_run', 'run', '_decode')}",
@@ -93,8 +93,8 @@ STAGES: Mapping[str, Stages] = {
         ("tickets encoded", r"app/ticket_messages\.py|app/domain/moments\.py"),
         ("streams to displays", r"app/web/(ticket_streams|board|sse|bell)\.py|aiohttp/(web_response|http_writer)"),
         ("what cooks send", r"app/web/|aiohttp/|pydantic|jwt/|app/adapters/(tokens|edge|link)\.py"),
-        ("changelog followed", r"app/adapters/(kitchen_log|follower)\.py"),
-        ("requests to Kafka", _APPENDER),
+        ("changelog followed", r"app/adapters/kitchen_log\.py"),
+        ("requests to Kafka", _REQUESTS),
         ("consumer and decode", rf"{_CONSUMER}|app/messages\.py"),
         ("records", r"app/tables/|app/agents/kitchen_partition\.py"),
         ("appended and acknowledged", r"app/adapters/log_writer\.py"),

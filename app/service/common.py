@@ -44,6 +44,12 @@ class App(faust.App):  # type: ignore[misc]
     def _new_web(self) -> BareWeb:
         return BareWeb(self)
 
+    def on_init_dependencies(self) -> Any:
+        """The same but for Faust's own figures, of which each batch is a dozen: nobody reads them (app/metrics.py)."""
+        services = super().on_init_dependencies()
+        self.sensors.remove(self.monitor)
+        return services
+
     async def on_start(self) -> None:
         """Start in order."""
         await super().on_start()
