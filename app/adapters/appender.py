@@ -236,6 +236,8 @@ class Appender:
         """One request to one broker; what it did not take is sent again as it was, or given up."""
         errors: dict[TopicPartition, KafkaError] = {}
         if not await self._brokers.reach(node):  # before anything is taken out of an outbox: it may last
+            for outbox in outboxes:
+                outbox.give_up_late(self._now())
             errors = {outbox.place: NodeNotReadyError(f"broker {node} cannot be reached") for outbox in outboxes}
         elif sent := {outbox.place: outbox for outbox in outboxes if self._fill(outbox)}:
             errors = await self._ask(node, sent)

@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 # s without an answer until the connection counts as dead, and what was asked is asked again on a new one.
 ANSWER_SECONDS = 3.0
 RETRY_SECONDS = 0.1
+CONNECT_SECONDS = 15.0
 COMPLAIN_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
 
@@ -50,6 +51,8 @@ class Brokers:
         self._fatal = fatal
         self._client: AIOKafkaClient | None = None
         self._lines: dict[int, Line] = {}
+        self._updating: asyncio.Task[None] | None = None
+        self._is_closed = False
         self._complained_at = -math.inf
 
     @property
@@ -69,9 +72,10 @@ class Brokers:
             connections_max_idle_ms=None,
         )
         try:
-            await client.bootstrap()
-            await first(client)
-            await client.set_topics(set(topics))
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await client.bootstrap()
+                await first(client)
+                await client.set_topics(set(topics))
         except (KafkaError, TimeoutError, *BROKEN) as error:
             self.complain(error)
             await _close(client)
@@ -89,7 +93,10 @@ class Brokers:
             self._fatal(f"the brokers' metadata is no longer read: {task.exception()!r}")
 
     async def close(self) -> None:
-        """Close what is open; what is being asked fails."""
+        """Close what is open, for good; what is being asked fails."""
+        self._is_closed = True
+        if self._updating is not None:
+            self._updating.cancel()
         for node in list(self._lines):
             self.hang_up(node)
         if self._client is not None:
@@ -112,7 +119,7 @@ class Brokers:
         places = list(places)
         for place in places:
             self._connected.add_topic(place.topic)
-        await self._connected.force_metadata_update()
+        await self._update()
         left = [place for place in places if self.leader(place) == NOBODY]
         if left:
             self.complain(KafkaError(f"nobody leads {left}"))
@@ -122,8 +129,16 @@ class Brokers:
         """Ask who leads what, since it may be another broker by now, and wait before anything is tried again."""
         for error in errors:
             self.complain(error)
-        self._connected.force_metadata_update()
+        if self._updating is None or self._updating.done():
+            self._updating = asyncio.ensure_future(self._update())
         await asyncio.sleep(RETRY_SECONDS)
+
+    async def _update(self) -> None:
+        """Ask who leads what; where no broker that is known can say so, ask those of the settings who there is."""
+        if not await self._connected.force_metadata_update():
+            with contextlib.suppress(KafkaError, TimeoutError, *BROKEN):
+                await self._connected.bootstrap()
+                await self._connected.force_metadata_update()
 
     # ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -137,11 +152,16 @@ class Brokers:
             return False
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                _, self._lines[node] = await asyncio.get_running_loop().create_connection(
+                _, line = await asyncio.get_running_loop().create_connection(
                     partial(Line, self._client_id, ANSWER_SECONDS), broker.host, broker.port
                 )
         except (OSError, TimeoutError):
             return False
+        if self._is_closed:
+            line.close()
+            return False
+        self.hang_up(node)  # somebody else may have connected meanwhile
+        self._lines[node] = line
         return True
 
     async def produce(
@@ -173,7 +193,10 @@ class Brokers:
             KafkaError: it does not say so.
         """
         topics = [(topic, [(partition, START_OF_LOG) for partition in partitions])]
-        answer = await self._connected.send(node, OffsetRequest(wire.CONSUMER, 0, topics))
+        try:
+            answer = await self._connected.send(node, OffsetRequest(wire.CONSUMER, 0, topics))
+        except BROKEN as error:
+            raise KafkaConnectionError(repr(error)) from error
         found = {}
         for partition, code, _, offset, *_ in answer.topics[0][1]:
             if code:

@@ -30,6 +30,7 @@ WAIT_MS = 500  # a fetch waits so long at the broker where nothing comes in
 PARTITION_BYTES = 256 * 1024  # that one fetch brings of each partition; a worker's memory counts
 FETCH_BYTES = 16 * PARTITION_BYTES
 BATCH = 500  # records that are handed over in one call
+MOST_DAMAGED = 50  # fetches in a row that bring a damaged batch, some five seconds
 ROOM_SECONDS = 0.01  # until it is looked again whether there is room for more
 
 # Called with a partition and its next records.
@@ -67,8 +68,8 @@ class Follower:
     ) -> None:
         """While `has_room` is false nothing more is handed over.
 
-        After a fetch that brought all there was, nothing is fetched for `rest` s: what comes meanwhile comes together.
-        Of a topic that `is_compacted` records may be missing: a later one of the same key tells all.
+        After a fetch that brought all there was the next one comes `rest` s after its begin: what comes meanwhile
+        comes together. Of a topic that `is_compacted` records may be missing: a later one of the same key tells all.
         """
         self._topic = topic
         self._arrived = arrived
@@ -83,7 +84,8 @@ class Follower:
         self._busy: set[int] = set()  # brokers that have a task in this epoch
         self._asked: set[int] = set()  # brokers that have not answered a fetch
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_started = False
+        self._is_started = self._is_stopped = False
+        self._damaged = (0, 0, 0)  # partition, offset, and how often in a row it was not as it was written
 
     def follow(self, starts: Mapping[int, int | None]) -> None:
         """From now on give the records of these partitions from these offsets on (None: the first); of no others.
@@ -91,18 +93,19 @@ class Follower:
         What was fetched before is given no more.
         """
         self._epoch += 1
-        self._due = dict(starts)
+        self._due = {} if self._is_stopped else dict(starts)
         self._known.clear()
         self._busy.clear()
         for node in self._asked:  # their answers are wanted no more, and would be waited for
             self._brokers.hang_up(node)
-        if starts and not self._is_started:
+        if self._due and not self._is_started:
             self._is_started = True
             self._begin(self._start())
         self._dispatch()
 
     async def stop(self) -> None:
         """End what is under way, and close the connections."""
+        self._is_stopped = True
         self.follow({})
         for task in self._tasks:
             task.cancel()
@@ -113,13 +116,13 @@ class Follower:
     # ── which broker is asked ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def _start(self) -> None:
-        while not await self._brokers.connect([self._topic]):  # noqa: ASYNC110 - it is tried, not waited for
+        while not (self._is_stopped or await self._brokers.connect([self._topic])):  # noqa: ASYNC110 - it is tried, not waited for
             await asyncio.sleep(RETRY_SECONDS)
         self._dispatch()
 
     def _dispatch(self) -> None:
         """See that each broker that leads something has its task."""
-        if self._brokers.is_connected:
+        if self._due and self._brokers.is_connected:
             for node in {self._leader(partition) for partition in self._due} - self._busy:
                 self._busy.add(node)
                 self._begin(self._follow(node, self._epoch))
@@ -169,22 +172,30 @@ class Follower:
             if epoch == self._epoch:
                 await self._brokers.wait_after([error])
             return
-        is_level, errors = True, []
+        is_level, is_ahead, errors = True, False, []
         for partition, code, end, data in answer:
             if epoch != self._epoch:
                 return
             if code:
-                errors.append(self._refused(partition, code))
-            elif data:
-                try:
-                    await self._take(partition, data, epoch)
-                except CorruptRecordException as error:
-                    errors.append(error)
-            is_level = is_level and (self._due.get(partition) or 0) >= end
+                errors.append(self._refused(partition, places[partition], code))
+                continue
+            try:
+                await self._take(partition, data, epoch)
+            except CorruptRecordException as error:
+                errors.append(self._damage(partition, error))
+            due = self._due.get(partition) or 0
+            is_level, is_ahead = is_level and due >= end, is_ahead or due > end
+        if epoch != self._epoch:
+            return
+        # Whoever was first is last: an answer may be full before it comes to the last ones.
+        first = next(iter(places))
+        self._due[first] = self._due.pop(first)
         if errors:
             await self._brokers.wait_after(errors)
         elif is_level:
-            await asyncio.sleep(began + self._rest - time.monotonic())
+            # A leader of which the others do not have all yet says at once that there is nothing.
+            rest = RETRY_SECONDS if is_ahead else self._rest
+            await asyncio.sleep(began + rest - time.monotonic())
 
     async def _ask(self, node: int, places: Mapping[int, int | None], epoch: int) -> Answer:
         if not await self._brokers.reach(node):
@@ -198,17 +209,31 @@ class Follower:
         finally:
             self._asked.discard(node)
 
-    def _refused(self, partition: int, code: int) -> KafkaError:
+    def _refused(self, partition: int, asked: int | None, code: int) -> KafkaError:
         error: KafkaError = for_code(code)()
-        if isinstance(error, OffsetOutOfRangeError):
+        if isinstance(error, OffsetOutOfRangeError) and self._due[partition] == asked:
+            if partition in self._known:
+                self._fatal(
+                    f"{self._topic}/{partition} was read up to offset {asked}, which is not in the log any more: the "
+                    "topic was made anew, lost data, or was cut before all of it was read"
+                )
             self._due[partition] = None
+        return error
+
+    def _damage(self, partition: int, error: KafkaError) -> KafkaError:
+        """Count how often the next batch was damaged: on the way it is once or twice, on the disk for ever."""
+        due = self._due[partition] or 0
+        times = self._damaged[2] + 1 if self._damaged[:2] == (partition, due) else 1
+        self._damaged = partition, due, times
+        if times >= MOST_DAMAGED:
+            self._fatal(f"{self._topic}/{partition} cannot be read from offset {due} on: {error}. Restore the topic")
         return error
 
     async def _find_first(self, node: int, partitions: Sequence[int], epoch: int) -> None:
         """Find out where these begin."""
         found = await self._brokers.first_offsets(node, self._topic, partitions)
         if epoch == self._epoch:
-            self._due.update(found)
+            self._due.update({partition: at for partition, at in found.items() if self._due[partition] is None})
 
     # ── what came ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -239,11 +264,11 @@ class Follower:
 
     def _check_that_none_is_missing(self, partition: int, due: int, records: Sequence[Followed]) -> None:
         """The log has no holes; whoever is done with a record counts as done with all before it."""
-        if self._is_compacted:
-            return
         if partition not in self._known:  # the first one stands wherever the log begins
             self._known.add(partition)
             due = records[0].offset
+        if self._is_compacted:
+            return
         for record in records:
             if record.offset != due:
                 self._fatal(
@@ -271,10 +296,10 @@ def _batches(topic: str, partition: int, data: bytes) -> Iterator[tuple[list[Fol
             raise CorruptRecordException(f"{topic}/{partition} from offset {batch.base_offset} on is damaged")
         if not batch.is_control_batch:
             for record in batch:
-                found.append(_followed(topic, partition, record))
                 if len(found) == BATCH:
                     yield found, found[-1].offset + 1
                     found = []
+                found.append(_followed(topic, partition, record))
         after = batch.next_offset
     if after:
         yield found, after

@@ -1,7 +1,7 @@
 """Kafka's protocol, as far as the way of an order needs it: two requests and their answers, as bytes.
 
 aiokafka knows all of the protocol, and reads and writes it field by field: a third of what a request costs a worker.
-Source: https://kafka.apache.org/protocol, Produce 7 and Fetch 11.
+Source: https://kafka.apache.org/protocol, Produce 7 and Fetch 10.
 """
 
 from collections import defaultdict
@@ -11,7 +11,9 @@ from struct import Struct
 from aiokafka.errors import for_code
 
 PRODUCE, PRODUCE_VERSION = 0, 7
-FETCH, FETCH_VERSION = 1, 11
+# The last one that only the leader of a partition answers. From 11 on any replica does: it may be behind, and who asks
+# would not hear that the leader is another one by now.
+FETCH, FETCH_VERSION = 1, 10
 
 ALL_IN_SYNC = -1
 CONSUMER = -1  # in place of a replica's id
@@ -27,7 +29,6 @@ _PRODUCED = Struct(">ihqqq")  # partition, error, first offset, log time, start 
 _FETCH = Struct(">iiiibii")  # replica, ms, least and most bytes, isolation, session and its epoch
 _WANTED = Struct(">iiqqi")  # partition, epoch of its leader, offset, start of the log, most bytes
 _FETCHED = Struct(">ihqqqi")  # partition, error, end, last stable offset, start of the log, aborted transactions
-_RECORDS = Struct(">ii")  # the replica to prefer, size of the records
 _ABORTED_BYTES = 16
 
 
@@ -73,7 +74,7 @@ def fetch(topic: str, places: Mapping[int, int], wait_ms: int, most: int, most_e
     parts = [_FETCH.pack(CONSUMER, wait_ms, 1, most, 0, *NO_SESSION)]
     parts += (_INT.pack(1), text(topic), _INT.pack(len(places)))
     parts += [_WANTED.pack(partition, UNKNOWN, at, UNKNOWN, most_each) for partition, at in places.items()]
-    parts += (_INT.pack(0), text(""))  # topics that a session is to forget; a rack
+    parts.append(_INT.pack(0))  # topics that a session is to forget
     return b"".join(parts)
 
 
@@ -93,8 +94,7 @@ def fetched(answer: bytes) -> Iterator[tuple[int, int, int, bytes]]:
         for _ in range(partitions):
             partition, code, end, _, _, aborted = _FETCHED.unpack_from(answer, at)
             at += _FETCHED.size + max(0, aborted) * _ABORTED_BYTES
-            _, size = _RECORDS.unpack_from(answer, at)
-            at += _RECORDS.size
+            at, size = _int(answer, at)
             yield partition, code, end, answer[at : at + size] if size > 0 else b""
             at += max(0, size)
 

@@ -8,6 +8,8 @@ ROWS = "app/tables/rows.py"
 COMMON = "app/service/common.py"
 WRITER = "app/adapters/log_writer.py"
 APPENDER = "app/adapters/appender.py"
+FOLLOWER = "app/adapters/follower.py"
+WIRE = "app/adapters/wire.py"
 LEDGER = "app/agents/ledger.py"
 ORDER_WRITER = "app/adapters/order_writer.py"
 SERVER = "app/web/server.py"
@@ -75,7 +77,7 @@ OF_THE_LIBRARIES = [
         "fausts-fetches",
         "a fetch waits for an idle partition 1.5 s and holds up the others",
         TRANSPORT,
-        "            created._fetch_max_wait_ms = changelogs.max_wait_ms\n",
+        "            created._fetch_max_wait_ms = MAX_WAIT_MS\n",
         "",
         (UNIT + "test_transport.py",),
     ),
@@ -106,7 +108,7 @@ OF_THE_LIBRARIES = [
     Mutation(
         "hole-in-what-is-followed",
         "a record that does not come ends the process",
-        "app/adapters/follower.py",
+        FOLLOWER,
         "            if record.offset != due:\n",
         "            if False:\n",
         (UNIT + "test_follower.py",),
@@ -122,7 +124,7 @@ OF_THE_LIBRARIES = [
     Mutation(
         "batch-of-another-assignment",
         "what was fetched for an assignment that has ended is dropped",
-        "app/adapters/follower.py",
+        FOLLOWER,
         "            if epoch != self._epoch:\n                return\n            due",
         "            if False:\n                return\n            due",
         (UNIT + "test_follower.py",),
@@ -366,10 +368,58 @@ OF_THE_LIBRARIES = [
     Mutation(
         "one-replica-is-enough",
         "every in-sync replica has it",
-        APPENDER,
+        WIRE,
         "ALL_IN_SYNC = -1\n",
         "ALL_IN_SYNC = 1\n",
-        (UNIT + "test_appender.py",),
+        (UNIT + "test_wire.py",),
+    ),
+    Mutation(
+        "any-replica-answers",
+        "a fetch is answered by the leader of the partition only",
+        WIRE,
+        "FETCH, FETCH_VERSION = 1, 10\n",
+        "FETCH, FETCH_VERSION = 1, 11\n",
+        (UNIT + "test_wire.py",),
+    ),
+    Mutation(
+        "log-made-anew-is-read-on",
+        "a log that no longer has what is due ends the process",
+        FOLLOWER,
+        "            if partition in self._known:\n",
+        "            if False:\n",
+        (UNIT + "test_follower.py",),
+    ),
+    Mutation(
+        "asks-without-a-rest",
+        "a leader that is behind is not asked again at once",
+        FOLLOWER,
+        "            rest = RETRY_SECONDS if is_ahead else self._rest\n",
+        "            rest = self._rest\n",
+        (UNIT + "test_follower.py",),
+    ),
+    Mutation(
+        "damage-is-passed-over",
+        "a damaged batch is fetched again",
+        FOLLOWER,
+        "        if not batch.validate_crc():\n",
+        "        if False:\n",
+        (UNIT + "test_follower.py",),
+    ),
+    Mutation(
+        "answer-to-another",
+        "an answer counts for the request of its number only",
+        "app/adapters/line.py",
+        "        if int.from_bytes(frame[:HEAD_BYTES]) != number:\n",
+        "        if False:\n",
+        (UNIT + "test_line.py",),
+    ),
+    Mutation(
+        "only-brokers-that-were-known",
+        "where no known broker answers, those of the settings are asked",
+        "app/adapters/brokers.py",
+        "                await self._connected.bootstrap()\n",
+        "",
+        (UNIT + "test_brokers.py",),
     ),
     Mutation(
         "ledger-acks-before-it-writes",

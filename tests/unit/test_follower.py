@@ -201,11 +201,13 @@ async def test_what_waits_for_room_is_dropped_once_it_is_not_wanted_any_more(age
     agent.has_room = False
     answer.set_result([(0, 0, 6, batch(5, 1))])
     await asyncio.sleep(0.02)
-    agent.follower.follow({0: 5})
+    agent.follower.follow({0: 4})
     agent.has_room = True
-    (await agent.house.asked(1))[2].set_result([(0, 0, 6, batch(5, 1))])
+    _, places, answer = await agent.house.asked(1)
+    assert (places, agent.came) == ({0: 4}, [])
+    answer.set_result([(0, 0, 6, batch(4, 2))])
     await agent.house.asked(2)
-    assert agent.came == [(0, [5])]
+    assert agent.came == [(0, [4, 5])]
 
 
 async def test_a_stop_between_two_partitions_of_an_answer_holds_for_the_second(agent: Agent) -> None:
@@ -253,6 +255,74 @@ async def test_what_is_damaged_is_fetched_again_and_nothing_skipped(agent: Agent
     answer.set_result([(0, 0, 7, batch(5, 1) + batch(6, 1))])
     await agent.house.asked(2)
     assert agent.came == [(0, [3, 4]), (0, [5, 6])]
+
+
+async def test_what_stays_damaged_ends_the_process(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follower, "MOST_DAMAGED", 3)
+    agent.follower.follow({0: 3})
+    for number in range(3):
+        assert not agent.ended
+        (await agent.house.asked(number))[2].set_result([(0, 0, 7, batch(3, 1, bad=True))])
+    await until(lambda: agent.ended)
+    assert "from offset 3 on" in agent.ended[0]
+
+
+@pytest.mark.parametrize("is_compacted", [False, True])
+async def test_a_log_that_no_longer_has_what_is_due_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch, is_compacted: bool
+) -> None:
+    agent = Agent(monkeypatch, is_compacted=is_compacted)
+    agent.follower.follow({0: 3})
+    (await agent.house.asked(0))[2].set_result([(0, 0, 4, batch(3, 1))])
+    (await agent.house.asked(1))[2].set_result([(0, OUT_OF_RANGE, -1, b"")])
+    await until(lambda: agent.ended)
+    assert "commands/0 was read up to offset 4" in agent.ended[0]
+    await agent.follower.stop()
+
+
+async def test_an_old_leader_that_lacks_what_the_new_one_gave_changes_nothing(agent: Agent) -> None:
+    agent.house.leaders[1] = 2
+    agent.follower.follow({0: 3, 1: 3})
+    await agent.house.asked(1)
+    answers = {node: answer for node, _, answer in agent.house.fetches}
+    agent.house.leaders = {0: 2, 1: 2}
+    answers[2].set_result([(1, 0, 3, b"")])
+    (await agent.house.asked(2))[2].set_result([(0, 0, 5, batch(3, 2)), (1, 0, 3, b"")])
+    await until(lambda: agent.came)
+    answers[1].set_result([(0, OUT_OF_RANGE, -1, b"")])
+    assert (await agent.house.asked(3))[1] == {0: 5, 1: 3}
+    await asyncio.sleep(0.01)
+    assert (agent.came, agent.ended) == ([(0, [3, 4])], [])
+
+
+async def test_each_partition_is_the_first_of_a_fetch_in_turn(agent: Agent) -> None:
+    agent.house.leaders = {0: 1, 1: 1, 2: 1}
+    agent.follower.follow({0: 3, 1: 3, 2: 3})
+    orders = []
+    for number in range(4):
+        _, places, answer = await agent.house.asked(number)
+        orders.append(list(places))
+        answer.set_result([(partition, 0, 9, b"") for partition in places])
+    assert orders == [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]]
+
+
+async def test_a_leader_that_has_less_than_was_read_is_not_asked_again_at_once(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "RETRY_SECONDS", 60)
+    agent.follower.follow({0: 3})
+    (await agent.house.asked(0))[2].set_result([(0, 0, 2, b"")])
+    await asyncio.sleep(0.02)
+    assert len(agent.house.fetches) == 1
+
+
+async def test_who_has_stopped_follows_nothing_more(agent: Agent) -> None:
+    agent.follower.follow({0: 3})
+    await agent.house.asked(0)
+    await agent.follower.stop()
+    agent.follower.follow({0: 3})
+    await asyncio.sleep(0.01)
+    assert len(agent.house.fetches) == 1
 
 
 async def test_a_partition_is_fetched_from_whoever_leads_it_now(agent: Agent) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaError
-from aiokafka.protocol.fetch import FetchRequest, FetchResponse_v11
+from aiokafka.protocol.fetch import FetchRequest, FetchResponse_v10
 from aiokafka.protocol.produce import ProduceRequest, ProduceResponse_v7
 
 from app.adapters import wire
@@ -31,8 +31,12 @@ def test_a_fetch_is_as_the_protocol_has_it() -> None:
     assert found == theirs(request, wire.FETCH, wire.FETCH_VERSION)
 
 
+def test_a_fetch_is_one_that_only_the_leader_answers() -> None:
+    assert wire.FETCH_VERSION < 11
+
+
 def test_the_head_of_a_request_says_how_long_it_is() -> None:
-    struct = FetchRequest(500, 1, 100, 0, [("rows", [(0, 0, 100)])]).prepare({wire.FETCH: (11, 11)})
+    struct = FetchRequest(500, 1, 100, 0, [("rows", [(0, 0, 100)])]).prepare({wire.FETCH: (10, 10)})
     head = struct.build_request_header(correlation_id=77, client_id="bistro").encode()
     body = struct.encode()
     size = (len(head) + len(body)).to_bytes(4)
@@ -52,12 +56,12 @@ def test_what_was_produced_is_read_by_partition() -> None:
 
 def test_what_was_fetched_is_read_by_partition() -> None:
     partitions = [
-        (0, 0, 20, 20, 0, None, -1, b"records"),
-        (1, 0, 9, 9, 0, [], -1, b""),
-        (2, 0, 5, 5, 0, [(7, 1), (8, 2)], -1, b"x" * 1000),  # of transactions that others broke off
-        (3, 1, -1, -1, -1, None, -1, None),
+        (0, 0, 20, 20, 0, None, b"records"),
+        (1, 0, 9, 9, 0, [], b""),
+        (2, 0, 5, 5, 0, [(7, 1), (8, 2)], b"x" * 1000),  # of transactions that others broke off
+        (3, 1, -1, -1, -1, None, None),
     ]
-    answer = FetchResponse_v11(0, 0, 0, [("rows", partitions)])
+    answer = FetchResponse_v10(0, 0, 0, [("rows", partitions)])
     assert list(wire.fetched(answer.encode())) == [
         (0, 0, 20, b"records"),
         (1, 0, 9, b""),
@@ -68,4 +72,4 @@ def test_what_was_fetched_is_read_by_partition() -> None:
 
 def test_a_fetch_that_was_refused_as_a_whole_is_an_error() -> None:
     with pytest.raises(KafkaError):
-        list(wire.fetched(FetchResponse_v11(0, 70, 0, []).encode()))
+        list(wire.fetched(FetchResponse_v10(0, 70, 0, []).encode()))
