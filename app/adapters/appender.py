@@ -2,7 +2,7 @@
 
 librdkafka sends a request for each partition. An order is a few records in as many partitions, and Kafka's work, like
 the wake-ups on both sides, is counted in requests: here, what comes while one is under way shares the next, whatever
-partition it is for. The protocol, the batches of records, connections and metadata are aiokafka's; its own producer
+partition it is for. The batches of records are aiokafka's, connections are those of `Brokers`; aiokafka's own producer
 keeps a future for each record, and sends what has expired meanwhile. Can go when librdkafka does the same
 (https://github.com/confluentinc/librdkafka/issues/1700).
 """

@@ -21,7 +21,7 @@ NO_SESSION = (0, -1)  # id and epoch: each fetch says all that it wants
 NONE = b"\xff\xff"  # in place of a text
 UNKNOWN = -1
 
-_SHORT, _INT, _LONG = Struct(">h"), Struct(">i"), Struct(">q")
+_SHORT, _INT = Struct(">h"), Struct(">i")
 _HEAD = Struct(">ihhi")  # size, request, its version, correlation
 _ACKS = Struct(">hi")  # acks, ms
 _PLACE = Struct(">ii")  # partition, size of its records

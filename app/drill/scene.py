@@ -88,8 +88,10 @@ class Scene:
         """Let `low` s pass, or a random time up to `high` s."""
         await asyncio.sleep(low if high is None else self.random.uniform(low, high))
 
-    async def until(self, holds: Callable[[], bool], otherwise: str, within: float = HEALED_WITHIN) -> None:
-        """Return once `holds` (called on a thread) is true.
+    async def until(
+        self, holds: Callable[[], bool], otherwise: str | Callable[[], str], within: float = HEALED_WITHIN
+    ) -> None:
+        """Return once `holds` (called on a thread) is true; `otherwise` is what is said where it does not come.
 
         Raises:
             NotHealedError: it is not within so many seconds.
@@ -97,7 +99,8 @@ class Scene:
         deadline = time.monotonic() + within
         while not await asyncio.to_thread(holds):
             if time.monotonic() > deadline:
-                raise NotHealedError(f"after {within:.0f} s {otherwise}")
+                why = otherwise if isinstance(otherwise, str) else otherwise()
+                raise NotHealedError(f"after {within:.0f} s {why}")
             await asyncio.sleep(LOOK_EVERY)
 
     async def back(self, pids: dict[str, int], within: float = HEALED_WITHIN) -> None:

@@ -76,10 +76,10 @@ class Case:
         def is_calm() -> bool:
             return alerts.is_calm(others | alerts.still_firing(LASTING))
 
-        try:
-            await scene.until(is_calm, "an alert fires although all is well", CALM_WITHIN)
-        except NotHealedError as error:
-            raise NotHealedError(f"{error}: {', '.join(sorted((alerts.states or {}).keys() - others))}") from error
+        def alarm() -> str:
+            return f"an alert fires although all is well: {', '.join(sorted((alerts.states or {}).keys() - others))}"
+
+        await scene.until(is_calm, alarm, CALM_WITHIN)
         alerts.begin()
         before = alerts.still_firing(mine)  # of a drill before this one; only a stack of its own tells when they come
         async with self.happens(scene, house) as mark:
