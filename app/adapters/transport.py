@@ -25,7 +25,7 @@ from app.ports import Fatal
 from app.settings import Settings
 
 MAX_BATCHES_WAITING = 16  # before an agent; more wait in Kafka
-RESUME_SECONDS = 0.01  # until it is looked again whether partitions may be read
+RESUME_SECONDS = 0.5  # until it is looked again whether partitions may be read, where nobody said so
 
 
 # aiokafka fetches the changelogs: the broker answers with the first byte, and an idle partition holds up the others
@@ -121,6 +121,7 @@ class FollowingConsumer(Consumer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._streams: set[TP] = set()  # what agents may be given
+        self._resumed = asyncio.Event()  # there may be changelogs to be read
         self._is_sought = False
         super().__init__(*args, **kwargs)
         self.is_revoked = False  # between a revocation and the next assignment
@@ -189,7 +190,9 @@ class FollowingConsumer(Consumer):  # type: ignore[misc]
             elif self._get_active_partitions():
                 break
             else:
-                await asyncio.sleep(RESUME_SECONDS)
+                self._resumed.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._resumed.wait(), RESUME_SECONDS)
         found: tuple[Any, Any] = await super()._wait_next_records(timeout)
         return found
 
@@ -221,6 +224,7 @@ class FollowingConsumer(Consumer):  # type: ignore[misc]
 
     def _set_active_tps(self, tps: set[TP]) -> set[TP]:
         active: set[TP] = super()._set_active_tps({tp for tp in tps if self._is_changelog_tp(tp)})
+        self._resumed.set()
         return active
 
     def pause_partitions(self, tps: Iterable[TP]) -> None:
@@ -237,6 +241,7 @@ class FollowingConsumer(Consumer):  # type: ignore[misc]
         changelogs = {tp for tp in tps if self._is_changelog_tp(tp)}
         self._streams |= tps - changelogs
         super().resume_partitions(changelogs)
+        self._resumed.set()
         self._tell_aiokafka("resume", changelogs)
 
     def stop_flow(self) -> None:

@@ -11,8 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
+from app.adapters.ends import ends_of
 from app.adapters.librdkafka import link_config
 from app.domain.liveness import Limits, Liveness, Vitals
 from app.ports import Fatal
@@ -34,7 +36,7 @@ class KafkaEnds:
     def __init__(self, settings: Settings, topic: str) -> None:
         self._config = link_config(settings, "bistro92-watchdog")
         self._topic = topic
-        self._consumer: Consumer | None = None
+        self._admin: AdminClient | None = None
 
     def __call__(self, partitions: Collection[int]) -> Mapping[int, tuple[int, int]] | None:
         """Ask Kafka; of no partition, whether it answers at all."""
@@ -42,32 +44,18 @@ class KafkaEnds:
 
     def of(self, topic: str, partitions: Collection[int]) -> Mapping[int, tuple[int, int]] | None:
         """The same of another topic."""
-        if self._consumer is None:
-            self._consumer = Consumer(
-                {
-                    **self._config,
-                    "group.id": "bistro92-watchdog",  # asked for by the library; nothing is joined or committed
-                    "enable.auto.commit": False,
-                    "log_level": 2,  # that Kafka is away is said by others, and seldom
-                }
-            )
-        found = {}
+        if self._admin is None:
+            self._admin = AdminClient(self._config)
         try:
             if not partitions:
-                self._consumer.list_topics(topic, timeout=ASK_SECONDS)
-            for partition in partitions:
-                ends = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=ASK_SECONDS)
-                if ends is None:
-                    return None
-                found[partition] = ends
+                self._admin.list_topics(topic, timeout=ASK_SECONDS)
+            return ends_of(self._admin, topic, partitions, ASK_SECONDS)
         except KafkaException:
             return None
-        return found
 
     def close(self) -> None:
         """Close the connection."""
-        if self._consumer is not None:
-            self._consumer.close()
+        self._admin = None
 
 
 class Watchdog:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
+from app.adapters.ends import ends_of
 from app.audit.kitchen import Progress
 from app.topics import KITCHEN_APP, KITCHEN_COMMANDS
 
@@ -56,12 +58,15 @@ class Topic:
         self.name = name
         self.starts: dict[int, int] = {}  # the oldest records that are left, as of the last look at the ends
         self._consumer = new_consumer(bootstrap)
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2, "reconnect.backoff.max.ms": 1000})
         try:
             found = self._consumer.list_topics(name, timeout=REQUEST).topics[name]
             if found.error is not None:
                 raise AuditError(f"topic {name}: {found.error.str()}")
             self._read_to = dict.fromkeys(found.partitions, 0)
-            self._consumer.assign([TopicPartition(name, number, OFFSET_BEGINNING) for number in self._read_to])
+            places = [TopicPartition(name, number, OFFSET_BEGINNING) for number in self._read_to]
+            self._consumer.assign(places)
+            self._consumer.pause(places)
         except KafkaException as error:
             raise AuditError(f"Kafka at {bootstrap}: {error.args[0].str()}") from error
 
@@ -116,18 +121,15 @@ class Topic:
             AuditError: Kafka does not answer.
             RemadeError: a partition ends before what was read of it.
         """
-        ends = {}
         try:
-            for number, read_to in self._read_to.items():
-                place = TopicPartition(self.name, number)
-                self.starts[number], ends[number] = self._consumer.get_watermark_offsets(place, timeout=REQUEST)
-                if ends[number] < read_to:
-                    raise RemadeError(
-                        f"topic {self.name} was made anew: partition {number} ends before offset {read_to}"
-                    )
+            found = ends_of(self._admin, self.name, self._read_to.keys(), REQUEST)
         except KafkaException as error:
             raise AuditError(f"topic {self.name}: {error.args[0].str()}") from error
-        return ends
+        for number, (start, end) in found.items():
+            self.starts[number] = start
+            if end < (read_to := self._read_to[number]):
+                raise RemadeError(f"topic {self.name} was made anew: partition {number} ends before offset {read_to}")
+        return {number: end for number, (_, end) in found.items()}
 
     def close(self) -> None:
         """Let go of the broker."""
