@@ -11,11 +11,9 @@ import asyncio
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-import structlog
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, NodeNotReadyError, for_code
 from aiokafka.protocol.transaction import InitProducerIdRequest
@@ -26,8 +24,6 @@ from app.adapters.brokers import CLOSE_SECONDS, NOBODY, RETRY_SECONDS, Brokers
 from app.ports import Fatal
 from app.settings import Settings
 
-log = structlog.get_logger(__name__)
-
 FORMAT = 2  # of a batch of records
 BATCH_BYTES = 500_000  # of one partition in one request; Kafka refuses 1 MB and more
 SEQUENCES = 2**31  # after which they begin anew
@@ -35,6 +31,7 @@ SEQUENCES = 2**31  # after which they begin anew
 # So long a broker waits for the other replicas: it answers for each partition before the connection counts as dead.
 REPLICAS_MS = 2000
 STOP_POLL_SECONDS = 0.01
+UNSENT = "records could not be sent to Kafka"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +136,7 @@ class Appender:
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Connect, for as long as it takes; what outboxes are given meanwhile is sent then."""
         self._loop = loop
-        self._starting = loop.create_task(self._guarded(self._start()))
+        self._starting = loop.create_task(self._brokers.guarded(self._start(), UNSENT))
 
     async def _start(self) -> None:
         while not self._is_stopped:
@@ -196,7 +193,7 @@ class Appender:
             else:
                 self._taken.update(outboxes)
                 work = self._send(node, outboxes)
-            self._busy[node] = self._loop.create_task(self._guarded(work))
+            self._busy[node] = self._loop.create_task(self._brokers.guarded(work, UNSENT))
 
     def _by_broker(self) -> dict[int, list[Outbox]]:
         """What waits, by the broker that it is for; without those that have not answered yet.
@@ -305,16 +302,6 @@ class Appender:
         del outbox.pending[:count]
         outbox.sequence = (outbox.sequence + count) % SEQUENCES
         return True
-
-    # ── what goes wrong ───────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do the work; nothing would be sent any more where it failed unnoticed."""
-        try:
-            await work
-        except Exception as error:
-            log.exception("the appender failed")
-            self._fatal(f"records could not be sent to Kafka: {error!r}")
 
     def _now(self) -> float:
         assert self._loop is not None

@@ -8,8 +8,9 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import structlog
 from aiokafka.client import AIOKafkaClient
@@ -91,6 +92,14 @@ class Brokers:
         """Without it, nobody would ever learn that a partition has another leader."""
         if not task.cancelled():
             self._fatal(f"the brokers' metadata is no longer read: {task.exception()!r}")
+
+    async def guarded(self, work: Coroutine[Any, Any, None], failed: str) -> None:
+        """Do the work; where it fails, and nobody would notice, the process ends with what `failed` by that."""
+        try:
+            await work
+        except Exception as error:
+            log.exception("a client of Kafka failed", client=self._client_id)
+            self._fatal(f"{failed}: {error!r}")
 
     async def close(self) -> None:
         """Close what is open, for good; what is being asked fails."""

@@ -15,7 +15,6 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-import structlog
 from aiokafka.errors import CorruptRecordException, KafkaError, NodeNotReadyError, OffsetOutOfRangeError, for_code
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
@@ -23,8 +22,6 @@ from aiokafka.structs import TopicPartition
 from app.adapters.brokers import CLOSE_SECONDS, NOBODY, RETRY_SECONDS, Brokers
 from app.ports import Fatal
 from app.settings import Settings
-
-log = structlog.get_logger(__name__)
 
 WAIT_MS = 500  # a fetch waits so long at the broker where nothing comes in
 PARTITION_BYTES = 256 * 1024  # that one fetch brings of each partition; a worker's memory counts
@@ -131,16 +128,11 @@ class Follower:
         return self._brokers.leader(TopicPartition(self._topic, partition))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(self._guarded(work))
+        task = asyncio.get_running_loop().create_task(
+            self._brokers.guarded(work, f"{self._topic} can no longer be followed")
+        )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Exception as error:
-            log.exception("the follower failed")
-            self._fatal(f"{self._topic} can no longer be followed: {error!r}")
 
     async def _follow(self, node: int, epoch: int) -> None:
         """Fetch from one broker, as long as it leads something that is wanted."""

@@ -1,11 +1,13 @@
 """What all Faust apps of this project have in common."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import faust
 from faust.web.drivers.aiohttp import Web
 
+from app.adapters.fatal import end_process
 from app.settings import Settings
 from app.web.server import ContractRunner
 
@@ -106,3 +108,9 @@ def new_app(settings: Settings, service: str, index: int, *, port: int, **overri
         "loghandlers": [],
     }
     return App(service, **{**conf, **overrides})
+
+
+def end_with(task: asyncio.Task[None]) -> None:
+    """A task in the background that fails takes the worker with it: nobody would notice that it is missing."""
+    if not task.cancelled() and task.exception() is not None:
+        end_process(f"{task.get_coro()} failed: {task.exception()!r}")

@@ -30,7 +30,7 @@ from app.domain.liveness import Vitals
 from app.domain.tickets import STATES
 from app.metrics import Metrics
 from app.ports import UNLIMITED, Limiter, UnavailableError
-from app.service.common import MAX_POLL_SECONDS, App, new_app
+from app.service.common import MAX_POLL_SECONDS, App, end_with, new_app
 from app.service.streams import Streams
 from app.settings import Settings
 from app.tables.kitchen import KitchenState
@@ -246,7 +246,7 @@ class KitchenService:
             )
         ]
         for task in self._tasks:
-            task.add_done_callback(_end_with)
+            task.add_done_callback(end_with)
 
     async def _on_assigned(self, app: App, assigned: set[Any], **_: Any) -> None:
         del app, assigned
@@ -329,12 +329,6 @@ def _running(run: Callable[[Any], Any]) -> Callable[[Any], Any]:
         await run(stream)
 
     return agent
-
-
-def _end_with(task: asyncio.Task[None]) -> None:
-    """A task in the background that fails takes the worker with it: nobody would notice that it is missing."""
-    if not task.cancelled() and task.exception() is not None:
-        end_process(f"{task.get_coro()} failed: {task.exception()!r}")
 
 
 def build(settings: Settings, index: int) -> App:

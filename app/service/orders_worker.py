@@ -47,7 +47,7 @@ from app.domain.house_clock import HouseClock
 from app.domain.liveness import Vitals
 from app.metrics import Metrics
 from app.ports import OPEN_DOOR, UNLIMITED, UnavailableError
-from app.service.common import MAX_POLL_SECONDS, App, new_app
+from app.service.common import MAX_POLL_SECONDS, App, end_with, new_app
 from app.service.streams import Streams
 from app.settings import Settings
 from app.tables.recovery import BatchRecovery
@@ -313,7 +313,7 @@ class OrdersService:
         ]
 
         for task in self._tasks:
-            task.add_done_callback(_end_with)
+            task.add_done_callback(end_with)
 
     async def _on_assigned(self, app: App, assigned: set[Any], **_: Any) -> None:
         del assigned
@@ -394,12 +394,6 @@ class OrdersService:
         self.reader.stop()
         self.reader_for_guests.stop()
         return self.dead_letters.stop(1.0)
-
-
-def _end_with(task: asyncio.Task[None]) -> None:
-    """A task in the background that fails takes the worker with it: nobody would notice that it is missing."""
-    if not task.cancelled() and task.exception() is not None:
-        end_process(f"{task.get_coro()} failed: {task.exception()!r}")
 
 
 def build(settings: Settings, index: int) -> App:

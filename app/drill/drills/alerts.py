@@ -17,6 +17,7 @@ from app.drill.faults import (
     frozen,
     held,
     killed,
+    kitchen_log_refuses,
     ledger_starts_without_cassandra,
     menus_differ,
     no_disk,
@@ -138,6 +139,14 @@ CASES = (
         within=120.0,
     ),
     Case(
+        "kitchen-log-refuses",
+        "Kafka takes nothing into the kitchen's changelog",
+        kitchen_log_refuses,
+        ("KitchenLag",),
+        ("KitchenBudgetBurn",),
+        within=120.0,
+    ),
+    Case(
         "no-workers",
         "no order worker runs",
         scaled_away("orders"),
@@ -192,7 +201,6 @@ STANDS = {"passed-over": RARE, "rows": RARE, "menus": RARE, "disk": SMALL_DISK}
 
 # Alerts that no drill here has fire, and why.
 LEFT = {
-    "KitchenLag": "with a fiftieth of its time the kitchen lags for 5.5 s, and answers too few scrapes for it to last",
     "OldTickets": "an order would have to stay on a display for an hour",
     "RecoverySlow": "a recovery takes less than a second here, and nothing here makes it last",
 }
