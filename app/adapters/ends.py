@@ -1,33 +1,33 @@
 """Where a topic's partitions begin and end: two requests to each broker, however many partitions it leads."""
 
 from collections.abc import Collection, Mapping
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as LateError
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, OffsetSpec
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-LATE_SECONDS = 1.0  # past the time that the client was given, and has not kept
+# In the place of a time. The library's admin client could be asked as well, but once a broker was away it is refused
+# for ever (FENCED_LEADER_EPOCH, 2.16).
+FIRST, END = -2, -1
 
 
 def ends_of(
-    admin: AdminClient, topic: str, partitions: Collection[int], timeout: float
+    consumer: Consumer, topic: str, partitions: Collection[int], timeout: float
 ) -> Mapping[int, tuple[int, int]]:
-    """The first offset of each partition that is left, and the one after its last record, within `timeout` s.
+    """The first offset of each partition that is left, and the one after its last record, within twice `timeout` s.
 
     Raises:
         KafkaException: Kafka does not answer, or does not know one of the partitions.
     """
-    places = [TopicPartition(topic, partition) for partition in partitions]
-    if not places:
+    if not partitions:
         return {}
-    first = admin.list_offsets(dict.fromkeys(places, OffsetSpec.earliest()), request_timeout=timeout)
-    end = admin.list_offsets(dict.fromkeys(places, OffsetSpec.latest()), request_timeout=timeout)
-    return {place.partition: (_offset(first[place], timeout), _offset(end[place], timeout)) for place in places}
+    first, end = (_offsets(consumer, topic, partitions, at, timeout) for at in (FIRST, END))
+    return {partition: (first[partition], end[partition]) for partition in partitions}
 
 
-def _offset(found: "Future[ListOffsetsResultInfo]", timeout: float) -> int:
-    try:
-        return int(found.result(timeout + LATE_SECONDS).offset)
-    except LateError as error:
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"no answer within {timeout:g} s")) from error
+def _offsets(consumer: Consumer, topic: str, partitions: Collection[int], at: int, timeout: float) -> Mapping[int, int]:
+    found = consumer.offsets_for_times(
+        [TopicPartition(topic, partition, at) for partition in partitions], timeout=timeout
+    )
+    for place in found:
+        if place.error is not None:
+            raise KafkaException(place.error)
+    return {place.partition: place.offset for place in found}

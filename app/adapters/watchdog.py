@@ -11,8 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException
 
 from app.adapters.ends import ends_of
 from app.adapters.librdkafka import link_config
@@ -36,7 +35,7 @@ class KafkaEnds:
     def __init__(self, settings: Settings, topic: str) -> None:
         self._config = link_config(settings, "bistro92-watchdog")
         self._topic = topic
-        self._admin: AdminClient | None = None
+        self._consumer: Consumer | None = None
 
     def __call__(self, partitions: Collection[int]) -> Mapping[int, tuple[int, int]] | None:
         """Ask Kafka; of no partition, whether it answers at all."""
@@ -44,18 +43,25 @@ class KafkaEnds:
 
     def of(self, topic: str, partitions: Collection[int]) -> Mapping[int, tuple[int, int]] | None:
         """The same of another topic."""
-        if self._admin is None:
-            self._admin = AdminClient(self._config)
+        if self._consumer is None:
+            self._consumer = Consumer(
+                {
+                    **self._config,
+                    "group.id": "bistro92-watchdog",  # asked for by the library; nothing is joined or committed
+                    "enable.auto.commit": False,
+                }
+            )
         try:
             if not partitions:
-                self._admin.list_topics(topic, timeout=ASK_SECONDS)
-            return ends_of(self._admin, topic, partitions, ASK_SECONDS)
+                self._consumer.list_topics(topic, timeout=ASK_SECONDS)
+            return ends_of(self._consumer, topic, partitions, ASK_SECONDS)
         except KafkaException:
             return None
 
     def close(self) -> None:
         """Close the connection."""
-        self._admin = None
+        if self._consumer is not None:
+            self._consumer.close()
 
 
 class Watchdog:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from app.adapters.ends import ends_of
 from app.audit.kitchen import Progress
@@ -58,7 +57,6 @@ class Topic:
         self.name = name
         self.starts: dict[int, int] = {}  # the oldest records that are left, as of the last look at the ends
         self._consumer = new_consumer(bootstrap)
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2, "reconnect.backoff.max.ms": 1000})
         try:
             found = self._consumer.list_topics(name, timeout=REQUEST).topics[name]
             if found.error is not None:
@@ -122,7 +120,7 @@ class Topic:
             RemadeError: a partition ends before what was read of it.
         """
         try:
-            found = ends_of(self._admin, self.name, self._read_to.keys(), REQUEST)
+            found = ends_of(self._consumer, self.name, self._read_to.keys(), REQUEST)
         except KafkaException as error:
             raise AuditError(f"topic {self.name}: {error.args[0].str()}") from error
         for number, (start, end) in found.items():

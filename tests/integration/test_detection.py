@@ -149,3 +149,15 @@ def test_the_watchdog_hears_nothing_from_a_kafka_that_is_away() -> None:
     assert ends([]) is None
     assert ends([0]) is None
     ends.close()
+
+
+def test_ends_are_heard_again_once_kafka_is_back(patient: Stack) -> None:
+    ends, every = KafkaEnds(patient.settings, ORDER_EVENTS), range(patient.settings.kafka.partitions)
+    patient.token("BACK")
+    before = ends(every)
+    assert before is not None
+    patient.command("hold", "kafka-1")
+    until(lambda: ends(every) is None, patient)
+    patient.command("hold", "--release", "kafka-1")
+    until(lambda: ends(every) == before, patient)
+    ends.close()
