@@ -15,6 +15,13 @@ ORDER_COLUMNS = (
     " cancelled_at"
 )
 
+# Where the order with an id stands, and that order; of a pointer without `log_offset` only the cancel came yet, once.
+POINTER = "SELECT table_number, session, version FROM orders_by_id WHERE order_id = {}"
+PLACED = (
+    f"SELECT {ORDER_COLUMNS} FROM orders_by_session"  # noqa: S608 - constants
+    " WHERE table_number = {0} AND session = {0} AND version = {0}"
+)
+
 _lines = msgspec.json.Decoder(tuple[Line, ...])
 
 
@@ -24,9 +31,8 @@ class CassandraOrderStore:
     def __init__(self, session: CassandraSession, guard: Guard = UNGUARDED) -> None:
         self._session = session
         self._guard = guard
-        self._by_id = session.prepare(
-            f"SELECT {ORDER_COLUMNS} FROM orders_by_id WHERE order_id = ?"  # noqa: S608 - constants
-        )
+        self._pointer = session.prepare(POINTER.format("?"))
+        self._placed = session.prepare(PLACED.format("?"))
         self._by_session = session.prepare(
             f"SELECT {ORDER_COLUMNS} FROM orders_by_session"  # noqa: S608 - constants
             " WHERE table_number = ? AND session = ? AND version > ?"
@@ -34,8 +40,12 @@ class CassandraOrderStore:
 
     async def order(self, order_id: str) -> KeptOrder | None:
         """The order with this id; UnavailableError while Cassandra is away."""
-        rows = await self._guard.call(lambda: self._session.rows(self._by_id, (order_id,)))
-        return next(_kept(rows), None)
+        for place in await self._guard.call(lambda: self._session.rows(self._pointer, (order_id,))):
+            if None in place:
+                continue
+            rows = await self._guard.call(lambda: self._session.rows(self._placed, place))  # noqa: B023 - awaited here
+            return next((kept for kept in _kept(rows) if kept.order.order_id == order_id), None)
+        return None
 
     async def orders_of_session(self, table: str, session: int, after_version: int = 0) -> Sequence[KeptOrder]:
         """A session's orders by version, those above `after_version`; UnavailableError while Cassandra is away."""

@@ -36,6 +36,7 @@ _WHOLE = (
     "(order_id, client_order_id, table_number, session, version, lines, note, total, currency, placed_at, log_offset)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
 )
+_POINTER = "(order_id, table_number, session, version, log_offset) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?"
 _BRIEF = (
     "(day, slot, placed_at, order_id, table_number, session, version, total, currency)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
@@ -58,10 +59,9 @@ class CassandraOrderWriter:
         self._session = session
         self._limit = asyncio.Semaphore(settings.cassandra.concurrent_writes)
         self._days = BusinessDays(settings.restaurant.time_zone, settings.restaurant.business_day_starts)
-        self._by_id = session.prepare(f"INSERT INTO orders_by_id {_WHOLE}")
+        self._by_id = session.prepare(f"INSERT INTO orders_by_id {_POINTER}")
         self._by_session = session.prepare(f"INSERT INTO orders_by_session {_WHOLE}")
         self._by_day = session.prepare(f"INSERT INTO orders_by_day {_BRIEF}")
-        self._cancel_by_id = session.prepare(_CANCEL.format("orders_by_id", "order_id = ?"))
         self._cancel_by_session = session.prepare(
             _CANCEL.format("orders_by_session", "table_number = ? AND session = ? AND version = ?")
         )
@@ -126,8 +126,8 @@ class CassandraOrderWriter:
             statement = self._opened if isinstance(event, SessionOpened) else self._closed
             return [_row(statement, event.table, event.session, event.at, FIRST - event.at)]
         timestamp = FIRST - event.offset
-        by_id = _row(
-            self._by_id,
+        by_session = _row(
+            self._by_session,
             event.order_id,
             event.client_order_id,
             event.table,
@@ -141,6 +141,7 @@ class CassandraOrderWriter:
             event.offset,
             timestamp,
         )
+        pointer = (event.order_id, event.table, event.session, event.version, event.offset, timestamp)
         by_day = _row(
             self._by_day,
             *self._days.slot(event.placed_at),
@@ -153,16 +154,12 @@ class CassandraOrderWriter:
             event.currency,
             timestamp,
         )
-        by_session = self._by_session.encoder, by_id[1]  # of the same columns: encoded once
-        return [by_id, by_session, by_day]
+        return [_row(self._by_id, *pointer), by_session, by_day]
 
     def _cancel_rows(self, event: OrderCancelled) -> list[Row]:
         """The mark in each table that tells of the order; it may come before the order's own row."""
         mark = (FIRST - event.at, event.at)
-        rows = [
-            _row(self._cancel_by_id, *mark, event.order_id),
-            _row(self._cancel_by_session, *mark, event.table, event.session, event.version),
-        ]
+        rows = [_row(self._cancel_by_session, *mark, event.table, event.session, event.version)]
         if event.placed_at:
             key = (*self._days.slot(event.placed_at), event.placed_at, event.order_id)
             rows.append(_row(self._cancel_by_day, *mark, *key))

@@ -12,7 +12,7 @@ MOST_VERSIONS = 1_000_000  # of one session; a number above it is no version but
 
 _ID_END, _BRIEF_END, _SLOT = 16, 24, 32
 _EMPTY = bytes(_SLOT)
-_NOT_TOLD = bytes(_SLOT - _BRIEF_END)
+_NOT_TOLD = bytes(8)  # in place of a hash
 _lines: msgspec.json.Decoder[tuple[Line, ...]] = msgspec.json.Decoder(tuple[Line, ...])
 
 
@@ -78,6 +78,15 @@ def of_brief(order_id: str, total: int, currency: str, placed_at: int) -> Found:
     return id_bytes(order_id) + _hash((total, currency, placed_at)) + _NOT_TOLD
 
 
+def of_pointer(order_id: str) -> Found:
+    """An order of which only the id is told.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return id_bytes(order_id) + _NOT_TOLD + _NOT_TOLD
+
+
 def of_whole(brief: Found, client_order_id: str, text: str, note: str, log_offset: int) -> Found:
     """The same order with its lines, which are the JSON `text`.
 
@@ -111,9 +120,14 @@ def same_id(one: Found, other: bytes) -> bool:
 
 def agree(one: Found, other: Found) -> bool:
     """Whether two sources tell the same of an order, as far as both tell."""
-    if one == other:
-        return True
-    return one[:_BRIEF_END] == other[:_BRIEF_END] and _NOT_TOLD in (one[_BRIEF_END:], other[_BRIEF_END:])
+    return one == other or (
+        same_id(one, other) and _match(one, other, _ID_END, _BRIEF_END) and _match(one, other, _BRIEF_END, _SLOT)
+    )
+
+
+def _match(one: Found, other: Found, start: int, stop: int) -> bool:
+    mine, theirs = one[start:stop], other[start:stop]
+    return mine == theirs or _NOT_TOLD in (mine, theirs)
 
 
 class Orders:

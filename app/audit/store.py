@@ -14,7 +14,7 @@ from cassandra.query import PreparedStatement, SimpleStatement
 from app.adapters.cassandra import describe, new_cluster
 from app.adapters.order_store import ORDER_COLUMNS, cancelled_at_of_row, order_of_row
 from app.audit.log import AuditError
-from app.audit.orders import Found, Order, Place, id_of, of_brief, of_whole
+from app.audit.orders import Found, Order, Place, id_of, of_brief, of_pointer, of_whole
 from app.domain.business_day import BusinessDays
 from app.messages import OrderCancelled, OrderPlaced
 from app.settings import Settings
@@ -30,6 +30,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
 _BY_ID = "SELECT order_id, log_offset FROM orders_by_id WHERE order_id = %s"
+_POINTER = "table_number, session, version, order_id, log_offset"
 _PLACE = "table_number, session, version, order_id, total, currency, placed_at"
 _WHOLE = f"{_PLACE}, client_order_id, lines, note, log_offset"
 
@@ -48,6 +49,13 @@ def _brief(row: tuple[Any, ...]) -> tuple[Place, Found]:
     return Place(table, session, version), of_brief(order_id, total, currency, at)
 
 
+def _pointer(row: tuple[Any, ...]) -> tuple[Place, Found]:
+    table, session, version, order_id, log_offset = row
+    if log_offset is None:
+        raise _NoOrderYetError
+    return Place(table, session, version), of_pointer(order_id)
+
+
 def _whole(row: tuple[Any, ...]) -> tuple[Place, Found]:
     place, brief = _brief(row[:7])
     client_order_id, lines, note, log_offset = row[7:]
@@ -58,7 +66,7 @@ Told = tuple[Place, Found]  # what a row tells
 
 # Each table that the ledger writes an order to: what is read of it, and how.
 TABLES: dict[str, tuple[str, Callable[[tuple[Any, ...]], tuple[Place, Found]]]] = {
-    "orders_by_id": (_WHOLE, _whole),
+    "orders_by_id": (_POINTER, _pointer),
     "orders_by_session": (_WHOLE, _whole),
     "orders_by_day": (_PLACE, _brief),
 }

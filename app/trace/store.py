@@ -3,7 +3,7 @@
 import logging
 
 from app.adapters.cassandra import describe
-from app.adapters.order_store import ORDER_COLUMNS, cancelled_at_of_row, order_of_row
+from app.adapters.order_store import PLACED, POINTER, cancelled_at_of_row, order_of_row
 from app.audit.log import AuditError
 from app.audit.orders import Order, Place, of_event
 from app.audit.store import FAILURES, LOOK_SECONDS, Store
@@ -13,7 +13,7 @@ from app.settings import Settings
 
 SESSIONS = 100  # of a table that are looked through for a pad's order id, newest first
 
-_ORDER = f"SELECT {ORDER_COLUMNS} FROM orders_by_id WHERE order_id = %s"  # noqa: S608 - constants
+_POINTER, _ORDER = POINTER.format("%s"), PLACED.format("%s")
 _SESSIONS = "SELECT session FROM sessions WHERE table_number = %s LIMIT %s"
 
 
@@ -36,11 +36,15 @@ class TraceStore(Store):
             AuditError: Cassandra does not answer.
         """
         try:
-            row = self._session.execute(_ORDER, (wanted,)).one()
+            place = self._session.execute(_POINTER, (wanted,)).one()
+            rows = [] if place is None or None in place else list(self._session.execute(_ORDER, tuple(place)))
         except FAILURES as error:
             raise AuditError(f"Cassandra: {describe(error)}") from error
-        order = None if row is None else order_of_row(row)
-        return None if order is None else (order, cancelled_at_of_row(row))
+        for row in rows:
+            order = order_of_row(row)
+            if order is not None and order.order_id == wanted:
+                return order, cancelled_at_of_row(row)
+        return None
 
     def order_ids(self, table: str, client_order_id: str) -> list[str]:
         """The server's ids of the orders that a table's pads called so, newest session first.

@@ -75,7 +75,7 @@ class Books:
         """All that all Cassandra tables hold."""
         whole = "session, version, order_id, client_order_id, lines, note, total, currency, placed_at, log_offset"
         return [
-            self.rows("orders_by_id", whole),
+            self.rows("orders_by_id", "session, version, order_id, log_offset"),
             self.rows("orders_by_session", whole),
             self.rows("orders_by_day", "session, version, order_id, day, slot, placed_at, total, currency"),
             self.rows("sessions", "session, opened_at"),
@@ -213,7 +213,7 @@ async def test_a_cancelled_order_is_marked_in_every_table_and_is_never_half_a_ro
         KeptOrder(order, is_cancelled=True),
         KeptOrder(other),
     ]
-    for table in ("orders_by_id", "orders_by_session", "orders_by_day"):
+    for table in ("orders_by_session", "orders_by_day"):
         marks = books.rows(table, "order_id, cancelled_at, total")
         assert sorted((row[1], row[2] is not None, row[3]) for row in marks) == sorted(
             [(order.order_id, True, 3798), (other.order_id, False, 3798)]
@@ -232,9 +232,21 @@ async def test_of_two_cancels_the_earlier_time_counts(books: Books) -> None:
 async def test_an_operators_deletion_of_a_cancelled_order_leaves_nothing(books: Books) -> None:
     order = placed(books.table)
     await books.writer.write([order, cancelled(order)])
-    books.tables.execute("DELETE FROM orders_by_id WHERE order_id = %s", (order.order_id,))
+    delete = "DELETE FROM orders_by_session WHERE table_number = %s AND session = %s AND version = %s"
+    books.tables.execute(delete, (books.table, order.session, order.version))
     await books.writer.write([cancelled(order), order])
-    assert list(books.tables.execute("SELECT order_id FROM orders_by_id WHERE order_id = %s", (order.order_id,))) == []
+    assert books.rows("orders_by_session", "order_id") == []
+    assert await books.store.order(order.order_id) is None
+
+
+async def test_an_id_whose_place_another_order_has_is_no_order(books: Books) -> None:
+    first, second = (
+        placed(books.table),
+        msgspec.structs.replace(placed(books.table), order_id="o" + "2" * 32, offset=99),
+    )
+    await books.writer.write([second, first])
+    assert await books.store.order(first.order_id) == KeptOrder(first)
+    assert await books.store.order(second.order_id) is None
 
 
 async def test_without_cassandra_a_read_is_refused_and_does_not_wait(own_tables: Settings) -> None:

@@ -8,7 +8,7 @@ import pytest
 from app.audit.check import Acknowledgement, Report, compare, note
 from app.audit.lines import lines_of
 from app.audit.log import AuditError
-from app.audit.orders import Found, Order, Orders, Place, id_bytes, of_brief, of_event, of_whole
+from app.audit.orders import Found, Order, Orders, Place, agree, id_bytes, of_brief, of_event, of_pointer, of_whole
 from app.audit.run import read_acknowledgements
 from app.audit.tickets import Cooking, of_ticket
 from app.domain.ids import order_id
@@ -80,6 +80,19 @@ def evening(
         if place != not_by_day:
             house.by_day.add(place, of_brief(the_id(place), 1100, "EUR", 1_700_000_000_123))
     return house
+
+
+def test_sources_agree_as_far_as_both_tell() -> None:
+    place = Place("T1", 1, 1)
+    brief = of_brief(the_id(place), 1100, "EUR", 5)
+    whole, other = (of_whole(brief, client_id, encode(LINES).decode(), "", 7) for client_id in ("id-1", "id-2"))
+    pointer = of_pointer(the_id(place))
+    assert agree(pointer, brief)
+    assert agree(pointer, whole)
+    assert not agree(pointer, of_pointer(the_id(Place("T1", 1, 2))))
+    assert agree(brief, whole)
+    assert not agree(whole, other)
+    assert not agree(of_brief(the_id(place), 1200, "EUR", 5), whole)
 
 
 def test_an_evening_on_which_all_agree() -> None:
