@@ -44,6 +44,7 @@ from app.ports import (
     UnavailableError,
 )
 from app.tables.kitchen import KitchenState, offset_of, split_order_key, table_key
+from app.tables.patience import tried_until_there
 from app.ticket_messages import encode_ticket
 from app.topics import KITCHEN_CHANGELOG, KITCHEN_COMMANDS, KITCHEN_TICKETS, ORDER_COMMANDS
 
@@ -176,7 +177,7 @@ class KitchenAgent:
     async def _check_end(self, number: int) -> None:
         """A log that ends before a record's offset would give new commands offsets that count as read."""
         last = max((offset_of(data) for data in self._state.records(number).values()), default=-1)
-        end = await self._reader.end(KITCHEN_COMMANDS, number)
+        end = await tried_until_there(lambda: self._reader.end(KITCHEN_COMMANDS, number))
         if end <= last:
             self._fatal(
                 f"{KITCHEN_COMMANDS}/{number} ends at offset {end}, but a record of the kitchen is from offset {last}: "

@@ -40,6 +40,7 @@ from app.ports import (
     OrderWatch,
     UnavailableError,
 )
+from app.tables.patience import tried_until_there
 from app.tables.rows import ChunkTable, RowTable
 from app.topics import ORDER_COMMANDS, ORDER_EVENTS, ORDER_IDS_CHANGELOG, TABLES_CHANGELOG
 
@@ -162,7 +163,7 @@ class OrdersAgent:
     async def _check_end(self, number: int) -> None:
         """A log that ends before a row's offset would give new commands offsets that count as read."""
         last = max((row.offset for row in self._rows.rows(number).values()), default=-1)
-        end = await self._reader.end(ORDER_COMMANDS, number)
+        end = await tried_until_there(lambda: self._reader.end(ORDER_COMMANDS, number))
         if end <= last:
             self._fatal(
                 f"{ORDER_COMMANDS}/{number} ends at offset {end}, but a table's row is from offset {last}: the topic "

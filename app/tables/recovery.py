@@ -5,7 +5,7 @@ many seconds after its owner died. Read in batches they take less than one. All 
 begins, what it waits for, and that no command is read before it has ended. Can go when Faust reads as fast, rows first.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
 
@@ -13,6 +13,7 @@ import structlog
 from faust.tables.recovery import Recovery
 
 from app.ports import LogReader
+from app.tables.patience import tried_until_there
 from app.topics import TABLES_CHANGELOG
 
 log = structlog.get_logger(__name__)
@@ -44,23 +45,32 @@ class BatchRecovery(Recovery):  # type: ignore[misc]
 
         A partition that stays with its owner is read on behind what that one wrote itself.
         """
-        began, count = perf_counter(), 0
-        starts = {
+        began, before = perf_counter(), table.applied
+        places = {
             partition: max(table.positions[partition], self._known(topic, partition))
-            for partition in partitions
             if partition in table.positions
+            else 0
+            for partition in partitions
         }
-        ends = {partition: await self._reader.end(topic, partition) for partition in partitions}
-        spans = {partition: range(starts.get(partition, 0), end) for partition, end in ends.items()}
         readings = {partition: table.reading(partition) for partition in partitions}
-        if any(spans.values()):
-            async for partition, records in self._reader.batches(topic, spans):
-                readings[partition].take(records)
-                count += len(records)
-                table.applied += len(records)  # seen by the watchdog: a long recovery is no hang
+        ends = await tried_until_there(lambda: self._read_on(table, topic, places, readings))
+        if count := table.applied - before:
             for reading in readings.values():
                 reading.end()
             seconds = round(perf_counter() - began, 3)
             log.info("changelog read", topic=topic, partitions=partitions, records=count, seconds=seconds)
         table.positions.update(ends)
+        return ends
+
+    async def _read_on(
+        self, table: Any, topic: str, places: dict[int, int], readings: Mapping[int, Any]
+    ) -> dict[int, int]:
+        """Read up to where the partitions end now; `places` moves on with what was read, also where that breaks off."""
+        ends = {partition: await self._reader.end(topic, partition) for partition in places}
+        spans = {partition: range(place, ends[partition]) for partition, place in places.items()}
+        if any(spans.values()):
+            async for partition, records in self._reader.batches(topic, spans):
+                readings[partition].take(records)
+                places[partition] = records[-1].offset + 1
+                table.applied += len(records)  # seen by the watchdog: a long recovery is no hang
         return ends

@@ -1,5 +1,6 @@
 """Recovery in batches, on Faust's own recovery service, without a broker."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from faust.types import TP
 from app.adapters.fatal import end_process
 from app.domain.row import NO_ROW, Chunk, chunk_key
 from app.ports import Record, UnavailableError
+from app.tables import patience
 from app.tables.recovery import BatchRecovery
 from app.tables.rows import ChunkTable, RowTable
 from app.topics import ORDER_IDS, ORDER_IDS_CHANGELOG, TABLES, TABLES_CHANGELOG
@@ -25,6 +27,7 @@ class Log:
         self.records: dict[str, list[Record]] = {TABLES_CHANGELOG: [], ORDER_IDS_CHANGELOG: []}
         self.read: list[tuple[str, int, int]] = []
         self.away = False
+        self.breaks_after: int | None = None  # records
 
     def append(self, topic: str, key: bytes, value: bytes) -> None:
         self.records[topic].append(Record(len(self.records[topic]), 0, key, value))
@@ -37,7 +40,10 @@ class Log:
     async def batches(self, topic: str, spans: Mapping[int, range]) -> AsyncIterator[tuple[int, Sequence[Record]]]:
         span = spans[1]
         self.read.append((topic, span.start, span.stop))
-        for record in self.records[topic][span.start : span.stop]:
+        for count, record in enumerate(self.records[topic][span.start : span.stop]):
+            if count == self.breaks_after:
+                self.breaks_after = None
+                raise UnavailableError("nothing came for 5 s")
             yield 1, [record]
 
     async def earliest_offsets(self, *tps: TP) -> dict[TP, int]:
@@ -106,10 +112,25 @@ async def test_a_partition_that_left_and_came_back_is_read_from_its_start(house:
     assert house.log.read == [(TABLES_CHANGELOG, 0, 3)]
 
 
-async def test_without_kafka_recovery_fails_and_does_not_end_half_way(house: House) -> None:
+async def test_without_kafka_recovery_waits_and_does_not_end_half_way(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "RETRY_SECONDS", 0.001)
     house.log.away = True
-    with pytest.raises(UnavailableError):
-        await house.recover()
+    recovery = asyncio.ensure_future(house.recover())
+    await asyncio.sleep(0.05)
+    assert not recovery.done()
+    house.log.away = False
+    await recovery
+    assert house.rows.applied == 3
+
+
+async def test_a_recovery_that_breaks_off_goes_on_where_it_was(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "RETRY_SECONDS", 0.001)
+    house.log.breaks_after = 2
+    await house.recover()
+    assert house.log.read[:2] == [(TABLES_CHANGELOG, 0, 3), (TABLES_CHANGELOG, 2, 3)]
+    assert (house.rows.applied, house.rows.rows(1)["T1"].offset) == (3, 2)
 
 
 class FailingTable:
