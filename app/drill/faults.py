@@ -18,14 +18,11 @@ from app.bench.kitchen import Brigade, at_work, staff_token
 from app.drill.forged import Rows, change_menu_silently
 from app.drill.scene import NotHealedError, Scene
 from app.drill.timeline import Mark
-from app.stack import jars
 from app.topics import KITCHEN_APP, KITCHEN_CHANGELOG, ORDER_COMMANDS, ORDER_EVENTS
 
 BRIGADE = Brigade(displays=2, cooks=16)
 TAKEN_WITHIN = 10.0  # s
 IN_SYNC = 1  # replicas, on a stack of one broker
-LOG_READER = "bistro92-log-reader"
-SLOW_BYTES = 5000
 
 
 class House:
@@ -142,29 +139,6 @@ async def no_displays(scene: Scene, house: House) -> AsyncIterator[Mark]:
     await house.leave()
     yield mark
     await house.come()
-
-
-@asynccontextmanager
-async def tables_read_slowly(scene: Scene, house: House) -> AsyncIterator[Mark]:
-    """Kafka gives out little a second of what tables are recovered from, and an order worker dies."""
-    del house
-    mark = scene.fault(f"{SLOW_BYTES} bytes/s for {LOG_READER}, and kill -9 of an order worker")
-    await asyncio.to_thread(_limit, scene, "--add-config", f"consumer_byte_rate={SLOW_BYTES}")
-    try:
-        scene.kill("orders-1")
-        yield mark
-    finally:
-        scene.healed("Kafka gives out what is asked for")
-        await asyncio.to_thread(_limit, scene, "--delete-config", "consumer_byte_rate")
-        await scene.ready()
-
-
-def _limit(scene: Scene, *change: str) -> None:
-    """Kafka's own command: librdkafka knows no quotas."""
-    where = ("--bootstrap-server", scene.stack.settings.kafka_bootstrap)
-    which = ("--alter", *change, "--entity-type", "clients", "--entity-name", LOG_READER)
-    command = (jars.java(), "-cp", f"{jars.folder('kafka')}/*", "kafka.admin.ConfigCommand", *where, *which)
-    subprocess.run(command, check=True, capture_output=True)
 
 
 @asynccontextmanager
