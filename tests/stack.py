@@ -23,7 +23,8 @@ from app.stack.ports import taken
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT_LOGS = ROOT / "build" / "stack-logs"
-OFFSETS = range(10000, 12600, 200)  # all ports stay below those that the kernel gives to clients
+# All ports stay below those that the kernel gives to clients, and no two stacks of up to ten workers share one.
+OFFSETS = range(10000, 13600, 320)
 READY_WITHIN = 90.0  # s, on a machine that is busy with other things
 COMMAND_WITHIN = 300.0  # s
 
