@@ -11,18 +11,16 @@ from pathlib import Path
 
 import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from app.audit.log import Topic
 from app.bench.kitchen import Brigade, at_work, staff_token
 from app.drill.forged import Rows, change_menu_silently
 from app.drill.scene import NotHealedError, Scene
 from app.drill.timeline import Mark
-from app.topics import KITCHEN_APP, KITCHEN_CHANGELOG, ORDER_COMMANDS, ORDER_EVENTS
+from app.topics import KITCHEN_APP, ORDER_COMMANDS, ORDER_EVENTS
 
 BRIGADE = Brigade(displays=2, cooks=16)
 TAKEN_WITHIN = 10.0  # s
-IN_SYNC = 1  # replicas, on a stack of one broker
 
 
 class House:
@@ -139,26 +137,6 @@ async def no_displays(scene: Scene, house: House) -> AsyncIterator[Mark]:
     await house.leave()
     yield mark
     await house.come()
-
-
-@asynccontextmanager
-async def kitchen_log_refuses(scene: Scene, house: House) -> AsyncIterator[Mark]:
-    """Kafka takes nothing more into the kitchen's changelog: it wants a replica more than there are."""
-    del house
-    mark = scene.fault(f"{KITCHEN_CHANGELOG} wants two replicas in sync")
-    await asyncio.to_thread(_want_in_sync, scene, IN_SYNC + 1)
-    try:
-        yield mark
-    finally:
-        scene.healed("it takes records again")
-        await asyncio.to_thread(_want_in_sync, scene, IN_SYNC)
-
-
-def _want_in_sync(scene: Scene, replicas: int) -> None:
-    entry = ConfigEntry("min.insync.replicas", str(replicas), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ConfigResource.Type.TOPIC, KITCHEN_CHANGELOG, incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": scene.stack.settings.kafka_bootstrap})
-    admin.incremental_alter_configs([resource])[resource].result(TAKEN_WITHIN)
 
 
 @asynccontextmanager
