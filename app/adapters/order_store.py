@@ -40,12 +40,11 @@ class CassandraOrderStore:
 
     async def order(self, order_id: str) -> KeptOrder | None:
         """The order with this id; UnavailableError while Cassandra is away."""
-        for place in await self._guard.call(lambda: self._session.rows(self._pointer, (order_id,))):
-            if None in place:
-                continue
-            rows = await self._guard.call(lambda: self._session.rows(self._placed, place))  # noqa: B023 - awaited here
-            return next((kept for kept in _kept(rows) if kept.order.order_id == order_id), None)
-        return None
+        place = next(iter(await self._guard.call(lambda: self._session.rows(self._pointer, (order_id,)))), (None,))
+        if None in place:
+            return None
+        rows = await self._guard.call(lambda: self._session.rows(self._placed, place))
+        return next((kept for kept in _kept(rows) if kept.order.order_id == order_id), None)
 
     async def orders_of_session(self, table: str, session: int, after_version: int = 0) -> Sequence[KeptOrder]:
         """A session's orders by version, those above `after_version`; UnavailableError while Cassandra is away."""
